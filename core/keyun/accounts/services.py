@@ -1,0 +1,170 @@
+"""Register, log in, verify, grant. Every function checks its permission first."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import sqlalchemy as sa
+
+from keyun.access import ROLES, Actor, anonymous
+from keyun.accounts.models import Grant, Token, User
+from keyun.accounts.passwords import check_password, hash_password
+from keyun.accounts.schemas import ProfileSchema, RegistrationSchema
+from keyun.errors import Conflict, Forbidden, Invalid, NotFound
+from keyun.forms import load
+from keyun.uow import UnitOfWork
+
+TOKEN_PREFIX = "keyun_"
+
+
+def actor_for(user: User) -> Actor:
+    """The actor that ``user`` is."""
+    return Actor(
+        user_id=user.id,
+        login=user.login,
+        name=user.name,
+        level=user.level,
+        grants=tuple((g.role, g.region) for g in user.grants),
+        organizations=frozenset(m.organization_id for m in user.memberships),
+    )
+
+
+def register(actor: Actor, unit: UnitOfWork, data: dict[str, object]) -> User:
+    """Open an account (level 0: it reads and drafts; publishing needs a verified phone).
+
+    :raises Invalid: naming every field that was refused; a taken log-in name is one of them.
+    """
+    unit.require(actor, "core.account.register")
+    values = load(RegistrationSchema(), data)
+    password = values.pop("password")
+    values["email"] = values.get("email") or None
+    _check_region(unit, values.get("region"))
+    for field in ("login", "email"):
+        column = getattr(User, field)
+        if values[field] and unit.session.scalar(sa.select(User.id).where(column == values[field])):
+            message = "已被使用，请换一个。 (Already taken.)"
+            raise Invalid(f"{field}: {message}", {field: [message]})
+    user = User(**values, password_hash=hash_password(password), created_at=unit.now)
+    user.grants, user.memberships = [], []
+    unit.session.add(user)
+    unit.session.flush()
+    unit.record("user.registered", "user", user.id, actor_for(user))
+    return user
+
+
+def authenticate(unit: UnitOfWork, login: str, password: str) -> User:
+    """Return the active user of ``login`` (name, e-mail or phone) and ``password``.
+
+    :raises Forbidden: with one text for every cause, so that nobody learns which accounts exist.
+    """
+    # Open to everyone by nature: this is how a visitor becomes an actor.
+    who = login.strip()[:254]
+    query = sa.select(User).where(sa.or_(User.login == who, User.email == who, User.phone == who))
+    user = unit.session.scalars(query).first() if who else None
+    if not check_password(user.password_hash if user else None, password) or user is None or not user.active:
+        raise Forbidden("用户名或密码不对。 (Wrong name or password.)")
+    return user
+
+
+def change_profile(actor: Actor, unit: UnitOfWork, user: User, data: dict[str, object]) -> User:
+    """Change one's own name, e-mail and region."""
+    unit.require(actor, "core.account.edit", user)
+    values = load(ProfileSchema(), data)
+    _check_region(unit, values.get("region"))
+    user.name, user.region = values["name"], values["region"]
+    unit.record("user.changed", "user", user.id, actor)
+    return user
+
+
+def set_password(actor: Actor, unit: UnitOfWork, user: User, password: str) -> None:
+    """Give ``user`` a new password."""
+    unit.require(actor, "core.account.edit", user)
+    user.password_hash = hash_password(password)
+    unit.record("user.password-changed", "user", user.id, actor)
+
+
+def verify_user(actor: Actor, unit: UnitOfWork, user: User, level: int) -> None:
+    """Set the verification level of ``user``; nobody verifies himself."""
+    unit.require(actor, "core.account.verify", _inside(user))
+    _not_oneself(actor, user)
+    if not 0 <= level <= 3:
+        raise Invalid(f"level {level} must be 0, 1, 2 or 3")
+    user.level = level
+    unit.record("user.verified", "user", user.id, actor, level=level)
+
+
+def grant_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: str) -> None:
+    """Give ``user`` the ``role`` for ``region`` and below; granting it again changes nothing."""
+    unit.require(actor, "core.role.grant")
+    _not_oneself(actor, user)
+    if role not in ROLES[2:]:
+        raise Invalid(f"role {role!r} must be one of {', '.join(ROLES[2:])}")
+    _check_region(unit, region)
+    if not any(g.role == role and g.region == region for g in user.grants):
+        user.grants.append(Grant(user_id=user.id, role=role, region=region))
+        unit.record("role.granted", "user", user.id, actor, role=role, region=region)
+
+
+def revoke_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: str) -> None:
+    """Take a role away."""
+    unit.require(actor, "core.role.grant")
+    gone = unit.session.execute(
+        sa.delete(Grant).where(Grant.user_id == user.id, Grant.role == role, Grant.region == region)
+    )
+    if not gone.rowcount:  # type: ignore[attr-defined]
+        raise NotFound(f"{user.login} does not have role {role} for {region}")
+    unit.session.expire(user, ["grants"])
+    unit.record("role.revoked", "user", user.id, actor, role=role, region=region)
+
+
+def create_token(actor: Actor, unit: UnitOfWork, user: User, name: str) -> str:
+    """Make a key for programs and return it; it is shown this once only."""
+    unit.require(actor, "core.account.edit", user)
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    unit.session.add(Token(user_id=user.id, name=name[:60], digest=_digest(secret), created_at=unit.now))
+    unit.record("token.created", "user", user.id, actor, token=name[:60])
+    return secret
+
+
+def token_actor(unit: UnitOfWork, secret: str) -> Actor:
+    """The actor of a key; a visitor when the key is unknown."""
+    query = sa.select(User).join(Token, Token.user_id == User.id).where(Token.digest == _digest(secret))
+    user = unit.session.scalars(query).first()
+    return actor_for(user) if user is not None and user.active else anonymous()
+
+
+def find_user(unit: UnitOfWork, login: str) -> User:
+    """Return the user of ``login``.
+
+    :raises NotFound: when there is none.
+    """
+    user = unit.session.scalars(sa.select(User).where(User.login == login)).first()
+    if user is None:
+        raise NotFound(f"no user {login!r}; list them with `keyun users list`")
+    return user
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _check_region(unit: UnitOfWork, code: object) -> None:
+    if code and code not in unit.site.regions:
+        message = f"行政区划代码 {code} 不存在。 (Unknown region code.)"
+        raise Invalid(message, {"region": [message]})
+
+
+def _not_oneself(actor: Actor, user: User) -> None:
+    if not actor.is_system and actor.user_id == user.id:
+        raise Conflict("不能给自己授权或认证。 (Nobody grants or verifies himself.)")
+
+
+class _inside:
+    """A user as a subject that lies in his region but belongs to nobody: no owner's shortcut."""
+
+    owner_id = None
+    organization_id = None
+
+    def __init__(self, user: User) -> None:
+        self.region = user.region

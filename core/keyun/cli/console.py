@@ -1,0 +1,87 @@
+"""What every command stands on: the instance folder, and on demand the runtime and the site."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keyun.errors import KeyunError
+
+if TYPE_CHECKING:
+    from keyun.migrate import Migrator
+    from keyun.plugins.manager import Installation
+    from keyun.runtime import Runtime
+    from keyun.site import Site
+
+
+class Console:
+    """Opened lazily, so that ``keyun --help`` reads nothing."""
+
+    def __init__(self, instance: Path) -> None:
+        self.instance = instance
+        self._close: list[Runtime] = []
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """The runtime of the instance folder."""
+        from keyun.runtime import Runtime
+
+        runtime = Runtime.open(self.instance)
+        self._close.append(runtime)
+        return runtime
+
+    @cached_property
+    def installation(self) -> Installation:
+        """What is installed."""
+        from keyun.plugins.manager import Installation
+
+        return Installation.scan()
+
+    @cached_property
+    def site(self) -> Site:
+        """The site with its enabled plugins; core alone in safe mode."""
+        import os
+
+        from keyun.site import Site
+
+        safe = os.environ.get("KEYUN_SAFE_MODE") == "1"
+        return Site.open(self.runtime, enabled=() if safe else None, installation=self.installation)
+
+    @property
+    def migrator(self) -> Migrator:
+        """The migrations of this database."""
+        from keyun.migrate import Migrator
+
+        return Migrator(self.runtime.engine, self.installation.manifests)
+
+    def close(self) -> None:
+        """Give back connections."""
+        for runtime in self._close:
+            runtime.close()
+
+    def progress(self, text: str) -> None:
+        """Say something on standard error, so that standard output stays for results."""
+        click.echo(text, err=True)
+
+    def json(self, value: Any) -> None:
+        """Print ``value`` as JSON for programs."""
+        click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+class Group(click.Group):
+    """A command group whose errors are sentences, not tracebacks: exit 1 refused, 2 wrong usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyunError as e:
+            click.echo(f"keyun: {e}", err=True)
+            sys.exit(1)
+
+
+pass_console = click.make_pass_decorator(Console)

@@ -1,0 +1,48 @@
+"""``keyun db``: the schema of the core and of each plugin."""
+
+from __future__ import annotations
+
+import click
+
+from keyun.cli.console import Console, Group, pass_console
+from keyun.cli.plugins import upgrade as upgrade_lineages
+from keyun.plugins import state
+from keyun.plugins.order import lineages
+
+
+@click.group(cls=Group)
+def db() -> None:
+    """Migrate and inspect the database."""
+
+
+@db.command()
+@pass_console
+def upgrade(console: Console) -> None:
+    """Upgrade the core, every enabled plugin, and every disabled one that holds data."""
+    migrator = console.migrator
+    enabled = state.load(console.runtime.config.state_file).enabled
+    needed = lineages(enabled, console.installation.manifests)
+    holding = [s.name for s in migrator.status() if s.current and s.name not in needed]
+    moved = upgrade_lineages(migrator, [*needed, *holding])
+    click.echo(f"upgraded: {', '.join(moved)}" if moved else "everything is up to date")
+
+
+@db.command()
+@pass_console
+def status(console: Console) -> None:
+    """Show where every lineage stands."""
+    for s in console.migrator.status():
+        click.echo(f"{s.name:<16} {s.state:<9} {s.current or '-'} -> {s.head or '-'}")
+
+
+@db.command()
+@click.argument("lineage")
+@click.argument("target")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_console
+def downgrade(console: Console, lineage: str, target: str, yes: bool) -> None:
+    """Take LINEAGE back to TARGET (a revision, or base). Data of newer columns is lost."""
+    if not yes:
+        click.confirm(f"Take {lineage} back to {target}? Data of newer columns is lost", abort=True)
+    console.migrator.downgrade(lineage, target)
+    click.echo(f"{lineage} is at {target}")

@@ -1,0 +1,209 @@
+"""The life of an item: draft, submitted, published, withdrawn or expired; rejected on the way.
+
+Every change is an event and a revision. Screening stands before the public: hooks may hold or refuse
+a text, and the policy of its type and region may ask for a reviewer first (先审后发).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm.exc import StaleDataError
+
+from keyun.access import Actor
+from keyun.content.models import ENDED, Content, Revision
+from keyun.content.types import ContentType, Draft
+from keyun.errors import Conflict, Invalid, NotFound
+from keyun.forms import load
+from keyun.regions.codes import contains
+from keyun.uow import UnitOfWork
+
+C = TypeVar("C", bound=Content)
+CHANGED_ELSEWHERE = "内容已被他人修改，请刷新后再改。 (Somebody else changed this; reload and try again.)"
+
+
+def published(now: dt.datetime) -> sa.ColumnElement[bool]:
+    """The condition under which the public sees an item; expiry holds at once, not when a job runs."""
+    return sa.and_(
+        Content.state == "published", sa.or_(Content.expires_at.is_(None), Content.expires_at > now)
+    )
+
+
+def visible(actor: Actor, unit: UnitOfWork, item: Content) -> bool:
+    """Whether ``actor`` may read ``item``: the public what is published, owners and reviewers the rest."""
+    live = item.state == "published" and (item.expires_at is None or item.expires_at > unit.now)
+    return live or actor.owns(item) or unit.site.access.allows(actor, "core.content.review", item)
+
+
+def find(actor: Actor, unit: UnitOfWork, model: type[C], public_id: str) -> C:
+    """Return the item of ``public_id`` if ``actor`` may read it.
+
+    :raises NotFound: when there is none, or it is not for this actor: both look the same.
+    """
+    item = unit.session.scalars(sa.select(model).where(model.public_id == public_id)).first()
+    if item is None or not visible(actor, unit, item):
+        raise NotFound("没有找到这条内容，它可能已撤回。 (Not found; it may have been withdrawn.)")
+    return item
+
+
+def create(actor: Actor, unit: UnitOfWork, kind: ContentType, data: Mapping[str, Any]) -> Content:
+    """Write a draft of type ``kind`` that belongs to ``actor``."""
+    unit.require(actor, f"{kind.name}.create")
+    values = load(kind.schema(), data)
+    _check_region(unit, values.get("region"))
+    item = kind.model(
+        **values, type=kind.name, state="draft", owner_id=actor.user_id, created_at=unit.now, changed_at=unit.now
+    )
+    if item.organization_id is None and len(actor.organizations) == 1:
+        (item.organization_id,) = actor.organizations
+    unit.session.add(item)
+    unit.session.flush()
+    _remember(actor, unit, kind, item, "content.created")
+    return item
+
+
+def change(
+    actor: Actor, unit: UnitOfWork, item: Content, data: Mapping[str, Any], version: int | None = None
+) -> Content:
+    """Change what people wrote; a published item is screened again.
+
+    :raises Conflict: when ``version`` (what the writer saw) is no longer the current one.
+    """
+    unit.require(actor, f"{item.type}.edit", item)
+    if version is not None and version != item.version:
+        raise Conflict(CHANGED_ELSEWHERE)
+    if item.state in ENDED:
+        raise Conflict("已撤回或过期的内容不能修改，请另起一条。 (A withdrawn item cannot be changed; write a new one.)")
+    kind = unit.site.content_type(item.type)
+    values = load(kind.schema(), data, partial=True)
+    _check_region(unit, values.get("region"))
+    for name, value in values.items():
+        setattr(item, name, value)
+    item.changed_at = unit.now
+    if item.state == "published":
+        item.state, item.note = _screen(actor, unit, kind, item)
+    _flush(unit)
+    _remember(actor, unit, kind, item, "content.changed")
+    return item
+
+
+def publish(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
+    """Bring ``item`` to the public, or to a reviewer when screening or policy asks for one.
+
+    :raises Invalid: when a screener refuses the text, with its reason.
+    """
+    unit.require(actor, f"{item.type}.publish", item)
+    if item.state not in ("draft", "rejected", "submitted"):
+        raise Conflict("只有草稿可以发布。 (Only a draft can be published.)")
+    kind = unit.site.content_type(item.type)
+    state, note = _screen(actor, unit, kind, item)
+    if state == "published":
+        return _make_public(actor, unit, item)
+    item.state, item.note = state, note
+    _flush(unit)
+    unit.record("content.submitted", item.type, item.id, actor, reason=note)
+    return item
+
+
+def release(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
+    """A reviewer lets a submitted item pass."""
+    unit.require(actor, "core.content.review", item)
+    _only_submitted(item)
+    item.reviewed_at, item.note = unit.now, ""
+    return _make_public(actor, unit, item)
+
+
+def reject(actor: Actor, unit: UnitOfWork, item: Content, reason: str) -> Content:
+    """A reviewer sends a submitted item back with a reason that its owner reads."""
+    unit.require(actor, "core.content.review", item)
+    _only_submitted(item)
+    if not reason.strip():
+        raise Invalid("请写明退回原因。 (Give a reason.)", {"reason": ["请写明退回原因。 (Give a reason.)"]})
+    item.state, item.note, item.reviewed_at = "rejected", reason.strip()[:500], unit.now
+    _flush(unit)
+    unit.record("content.rejected", item.type, item.id, actor, reason=item.note)
+    return item
+
+
+def withdraw(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
+    """Take an item back; it stays stored and leaves every list."""
+    unit.require(actor, f"{item.type}.withdraw", item)
+    if item.state in ENDED:
+        raise Conflict("这条内容已经撤回或过期。 (It is withdrawn or expired already.)")
+    item.state = "withdrawn"
+    _flush(unit)
+    unit.record("content.withdrawn", item.type, item.id, actor)
+    return item
+
+
+def expire(actor: Actor, unit: UnitOfWork) -> int:
+    """Mark what has run out; lists have left it out since the moment it did. Returns the number."""
+    unit.require(actor, "core.content.review")
+    query = sa.select(Content).where(
+        Content.state == "published", Content.expires_at.is_not(None), Content.expires_at <= unit.now
+    )
+    items = unit.session.scalars(query.limit(1000)).all()
+    for item in items:
+        item.state = "expired"
+        unit.record("content.expired", item.type, item.id, actor)
+    return len(items)
+
+
+def review_first(unit: UnitOfWork, type_name: str, region: str | None) -> bool:
+    """Whether the policy wants a reviewer before the public; the last matching rule counts."""
+    answer = False
+    for rule in unit.site.runtime.config.content["review"]:
+        if rule["type"] in ("*", type_name) and contains(rule["region"], region or "100000"):
+            answer = rule["policy"] == "review-first"
+    return answer
+
+
+def _screen(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content) -> tuple[str, str]:
+    """Return the state the item may take, and the note for the reviewer."""
+    values = kind.schema().dump(item)
+    draft = Draft(item.type, item.title, item.summary or "", item.body or "", item.region, values)
+    verdicts = unit.site.plugins.screen(actor, draft)
+    refused = [v.reason for v in verdicts if v.refused]
+    if refused:
+        raise Invalid(" ".join(refused), {"body": refused})
+    if verdicts:
+        return "submitted", " ".join(v.reason for v in verdicts)
+    if review_first(unit, item.type, item.region) and not actor.is_system:
+        return "submitted", "按本地区规定先审后发 (reviewed before publication)"
+    return "published", ""
+
+
+def _make_public(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
+    item.state, item.note, item.published_at = "published", "", unit.now
+    _flush(unit)
+    unit.record("content.published", item.type, item.id, actor)
+    return item
+
+
+def _only_submitted(item: Content) -> None:
+    if item.state != "submitted":
+        raise Conflict("这条内容不在待审状态。 (It does not wait for review.)")
+
+
+def _remember(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, event: str) -> None:
+    data = kind.schema().dump(item)
+    unit.session.add(
+        Revision(content_id=item.id, version=item.version, at=unit.now, actor_id=actor.user_id, data=data)
+    )
+    unit.record(event, item.type, item.id, actor, version=item.version)
+
+
+def _flush(unit: UnitOfWork) -> None:
+    try:
+        unit.session.flush()
+    except StaleDataError:
+        raise Conflict(CHANGED_ELSEWHERE) from None
+
+
+def _check_region(unit: UnitOfWork, code: object) -> None:
+    if code and code not in unit.site.regions:
+        message = f"行政区划代码 {code} 不存在。 (Unknown region code.)"
+        raise Invalid(message, {"region": [message]})

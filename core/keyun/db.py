@@ -1,0 +1,112 @@
+"""Metadata, column types and engines: what every table of the core and of plugins stands on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from keyun.errors import ConfigError
+
+__all__ = ["JSON", "Model", "Session", "UTCDateTime", "is_sqlite", "make_engine", "public_id"]
+
+#: Execution option that makes a SQLite transaction take the write lock at its beginning.
+WRITE = "keyun_write"
+BUSY_TIMEOUT_MS = 10_000
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+JSON = sa.JSON
+
+
+class UTCDateTime(TypeDecorator[dt.datetime]):
+    """An aware moment, stored in UTC; a naive value is refused because nobody knows its zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone; use the clock of the unit of work")
+        utc = value.astimezone(dt.UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+class Model(DeclarativeBase):
+    """Base class of every table, core and plugin alike.
+
+    A column that holds personal data says so: ``info={"personal": "name"}``. Export, erasure and
+    what may leave the node derive from it.
+    """
+
+    metadata = sa.MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy as a class attribute
+        dt.datetime: UTCDateTime(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+    }
+
+
+def public_id() -> str:
+    """A random identifier for the outside: it tells neither order nor time."""
+    return str(uuid.uuid4())
+
+
+def is_sqlite(bind: sa.Engine | sa.Connection | Session) -> bool:
+    """Say whether ``bind`` speaks to SQLite."""
+    engine = bind.get_bind() if isinstance(bind, Session) else bind
+    return engine.dialect.name == "sqlite"
+
+
+def make_engine(url: str) -> sa.Engine:
+    """Make the engine for ``url``: SQLite (WAL, enforced foreign keys) or PostgreSQL.
+
+    :raises ConfigError: for another database, which Keyun is not tested on.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return sa.create_engine(url, pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(
+            f"database {parsed.get_backend_name()!r} is not supported; use sqlite:///… or postgresql://…"
+        )
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _sqlite_connect)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connect(connection: Any, _record: Any) -> None:
+    # The driver's own transaction control starts transactions too late for BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get(WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

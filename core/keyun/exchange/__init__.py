@@ -1,0 +1,1 @@
+"""Import of CSV, XLSX and JSONL with an error row for every bad row."""

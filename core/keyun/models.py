@@ -1,0 +1,23 @@
+"""Every table of the core, so that one import fills the metadata."""
+
+from __future__ import annotations
+
+from keyun.accounts.models import Grant, Membership, Organization, Token, User
+from keyun.content.models import Content, Revision
+from keyun.events.models import CursorRow, Event
+from keyun.jobs import JobRow
+from keyun.regions.models import Region
+
+__all__ = [
+    "Content",
+    "CursorRow",
+    "Event",
+    "Grant",
+    "JobRow",
+    "Membership",
+    "Organization",
+    "Region",
+    "Revision",
+    "Token",
+    "User",
+]

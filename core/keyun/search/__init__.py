@@ -1,0 +1,1 @@
+"""Search: the port, the shared analyzer, Whoosh behind it."""

@@ -1,0 +1,1 @@
+"""The keyun test kit."""
