@@ -1,30 +1,133 @@
-"""Load input through a marshmallow schema and turn its complaints into :class:`keyun.errors.Invalid`."""
+"""Input schemas: the base class, fields people type into, and complaints in words they understand."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from keyun.errors import Invalid
+
+__all__ = ["Form", "RegionCode", "Text", "Words", "load"]
+
+SEPARATORS = re.compile(r"[,，、;；\n\r]+")
+#: What marshmallow says, and what people read.
+COMPLAINTS = (
+    (r"Missing data for required field\.|Field may not be null\.", "必填。 (Required.)"),
+    (r"Not a valid integer\.", "请填写整数。 (Not a whole number.)"),
+    (r"Not a valid date\.", "请填写日期，如 2027-03-31。 (Not a date.)"),
+    (r"Not a valid email address\.", "邮箱地址不对。 (Not an e-mail address.)"),
+    (r"Not a valid boolean\.", "请填写是或否。 (Not yes or no.)"),
+    (r"Unknown field\.", "没有这个字段。 (Unknown field.)"),
+    (r"Must be one of: (.*)", r"只能是 \1 之一。 (Must be one of \1)"),
+    (r"Longer than maximum length (\d+)\.", r"最多 \1 个字。 (At most \1 characters.)"),
+    (r"Shorter than minimum length 1\.", "必填。 (Required.)"),
+    (r"Shorter than minimum length (\d+)\.", r"至少 \1 个字。 (At least \1 characters.)"),
+    (r"Must be greater than or equal to (\S+) and less than or equal to (\S+)\.", r"须在 \1 至 \2 之间。 (\1 to \2.)"),
+)
+
+
+class Form(Schema):
+    """Base class of the schemas that people fill in: unknown keys are left out, blanks count as empty."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _tidy(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        tidy: dict[str, Any] = {}
+        for key, value in data.items():
+            field = self.fields.get(key)
+            if isinstance(value, str):
+                value = value.strip()
+                # PostgreSQL stores no NUL, and nobody types one.
+                value = value.replace("\x00", "") if "\x00" in value else value
+                if not value and not isinstance(field, fields.String | Words):
+                    value = None
+            elif value is None and isinstance(field, fields.String | Words) and not field.allow_none:
+                value = ""
+            tidy[key] = value
+        return tidy
+
+
+class Text(fields.String):
+    """A text of bounded length; ``label`` is its name on forms and in import files."""
+
+    def __init__(self, label: str, most: int, *, least: int = 0, **more: Any) -> None:
+        if not least:
+            more.setdefault("load_default", "")
+        super().__init__(
+            required=bool(least), validate=validate.Length(least or None, most), metadata={"label": label}, **more
+        )
+
+
+class Words(fields.Field[list[str]]):
+    """A list of keywords, typed as one line (separated by ， 、 ； or a line break) or given as a list."""
+
+    def __init__(self, label: str, most: int = 12, length: int = 40) -> None:
+        super().__init__(load_default=list, metadata={"label": label})
+        self.most, self.length = most, length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[str]:
+        if isinstance(value, str):
+            value = SEPARATORS.split(value)
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise ValidationError("请填写关键词，用逗号分开。 (Give keywords separated by commas.)")
+        words = list(dict.fromkeys(w for v in value if (w := v.replace("\x00", "").strip())))
+        if len(words) > self.most or any(len(w) > self.length for w in words):
+            raise ValidationError(
+                f"最多 {self.most} 个关键词，每个最多 {self.length} 个字。"
+                f" (At most {self.most} keywords of {self.length} characters.)"
+            )
+        return words
+
+
+class RegionCode(fields.String):
+    """A six-digit region code; whether it exists is checked by the service."""
+
+    def __init__(self, **more: Any) -> None:
+        error = "请选择地区。 (Choose a region.)"
+        super().__init__(
+            validate=validate.Regexp(r"^\d{6}$", error=error), metadata={"label": "地区"},
+            error_messages={"required": error, "null": error}, **more,
+        )
 
 
 def load(schema: Schema, data: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
     """Return the validated values of ``data``.
 
-    :raises Invalid: with the messages by field.
+    :raises Invalid: with the messages by field, in words people understand.
     """
     try:
         values: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as e:
-        fields = {str(k): _texts(v) for k, v in e.normalized_messages().items()}
-        text = "; ".join(f"{k}: {' '.join(v)}" for k, v in fields.items())
-        raise Invalid(text, fields) from None
+        raise complaint(schema, e) from None
     return values
+
+
+def complaint(schema: Schema, error: ValidationError) -> Invalid:
+    """Turn marshmallow's messages into one :class:`Invalid` with the labels of the form."""
+    found = {str(k): _texts(v) for k, v in error.normalized_messages().items()}
+    parts = [f"{label(schema, k)}: {' '.join(v)}" for k, v in found.items()]
+    return Invalid("; ".join(parts), found)
+
+
+def label(schema: Schema, name: str) -> str:
+    """What people call the field ``name``."""
+    field = schema.fields.get(name)
+    return str(field.metadata.get("label", name)) if field is not None else name
 
 
 def _texts(messages: Any) -> list[str]:
     if isinstance(messages, Mapping):
         return [t for v in messages.values() for t in _texts(v)]
-    return [str(m) for m in messages] if isinstance(messages, list) else [str(messages)]
+    return [_words(str(m)) for m in messages] if isinstance(messages, list) else [_words(str(messages))]
+
+
+def _words(message: str) -> str:
+    for pattern, words in COMPLAINTS:
+        if re.fullmatch(pattern, message):
+            return re.sub(pattern, words, message)
+    return message

@@ -1,0 +1,208 @@
+"""Import offers, needs and people. Rows are known by ``external_id``: importing again changes, never doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from marshmallow import fields, validate
+
+from keyun.access import Actor
+from keyun.accounts import Organization, User
+from keyun.content import Content, ContentType
+from keyun.db import public_id
+from keyun.exchange import Importer, Row, RowError, Written
+from keyun.uow import UnitOfWork
+from keyun_marketplace.models import PERSON, Need, Offer, Person
+from keyun_marketplace.schemas import NeedSchema, OfferSchema, PersonSchema
+from keyun_marketplace.services import need_type, offer_type
+
+CONTENT_COLUMNS = ("title", "summary", "body", "region", "owner_id", "organization_id")
+
+
+class OfferRow(OfferSchema):
+    """One row of an offers file."""
+
+    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    owner = fields.String(load_default=None, allow_none=True, metadata={"label": "所有者编号"})
+    organization = fields.String(load_default=None, allow_none=True, metadata={"label": "单位编号"})
+
+
+class NeedRow(NeedSchema):
+    """One row of a needs file."""
+
+    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    owner = fields.String(load_default=None, allow_none=True, metadata={"label": "所有者编号"})
+    organization = fields.String(load_default=None, allow_none=True, metadata={"label": "单位编号"})
+
+
+class PersonRow(PersonSchema):
+    """One row of a people file; ``user`` is the external id of an imported user."""
+
+    user = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "用户编号"})
+
+
+def importers() -> tuple[Importer, ...]:
+    """What the marketplace can import."""
+    permission = "core.import.run"
+    return (
+        Importer("offers", "科技所能", OfferRow, _content_writer(offer_type(), Offer), permission),
+        Importer("needs", "科技所需", NeedRow, _content_writer(need_type(), Need), permission),
+        Importer("people", "可联系的科技工作者", PersonRow, write_people, permission),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _References:
+    """What the external ids of one chunk stand for."""
+
+    users: Mapping[str, int]
+    organizations: Mapping[str, int]
+    items: Mapping[str, int]
+
+
+def _content_writer(kind: ContentType, model: type[Content]) -> Any:
+    def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
+        unit.require(actor, "core.import.run")
+        known = _look_up(unit, kind, rows)
+        good: list[tuple[int, dict[str, Any]]] = []
+        errors: list[RowError] = []
+        for number, row in rows:
+            reasons = _reasons(unit, known, row)
+            if reasons:
+                errors.append(RowError(number, "; ".join(reasons), row))
+            else:
+                good.append((number, _resolved(known, row)))
+        new = [v for _, v in good if v["external_id"] not in known.items]
+        old = [v | {"id": known.items[v["external_id"]]} for _, v in good if v["external_id"] in known.items]
+        created = _insert(actor, unit, kind, model, new)
+        changed = _update(actor, unit, kind, model, old)
+        return Written(created, changed, errors)
+
+    return write
+
+
+def _look_up(unit: UnitOfWork, kind: ContentType, rows: Sequence[tuple[int, Row]]) -> _References:
+    def ids(model: Any, keys: set[str | None], *more: Any) -> dict[str, int]:
+        query = sa.select(model.external_id, model.id).where(model.external_id.in_(keys - {None}), *more)
+        return {row[0]: row[1] for row in unit.session.execute(query)} if keys - {None} else {}
+
+    content = Content.__table__.c
+    query = sa.select(content.external_id, content.id).where(
+        content.type == kind.name, content.external_id.in_([r["external_id"] for _, r in rows])
+    )
+    return _References(
+        ids(User, {r.get("owner") for _, r in rows}),
+        ids(Organization, {r.get("organization") for _, r in rows}),
+        {row[0]: row[1] for row in unit.session.execute(query)},
+    )
+
+
+def _reasons(unit: UnitOfWork, known: _References, row: Row) -> list[str]:
+    reasons = []
+    if row["region"] not in unit.site.regions:
+        reasons.append(f"地区 {row['region']} 不存在 (unknown region)")
+    if row.get("owner") and row["owner"] not in known.users:
+        reasons.append(f"所有者 {row['owner']} 不存在，请先导入用户 (unknown owner: import users first)")
+    if row.get("organization") and row["organization"] not in known.organizations:
+        reasons.append(f"单位 {row['organization']} 不存在，请先导入单位 (import organizations first)")
+    return reasons
+
+
+def _resolved(known: _References, row: Row) -> dict[str, Any]:
+    values = dict(row)
+    owner, organization = values.pop("owner", None), values.pop("organization", None)
+    values["owner_id"] = known.users[owner] if owner else None
+    values["organization_id"] = known.organizations[organization] if organization else None
+    return values
+
+
+def _insert(
+    actor: Actor, unit: UnitOfWork, kind: ContentType, model: type[Content], rows: Sequence[dict[str, Any]]
+) -> int:
+    if not rows:
+        return 0
+    core, own = Content.__table__, model.__table__
+    now = unit.now
+    fixed = {
+        "type": kind.name, "state": "published", "language": "zh", "share": "local", "origin": "", "voucher": "",
+        "version": 1, "created_at": now, "changed_at": now, "published_at": now, "note": "", "extra": {},
+    }
+    unit.session.execute(
+        sa.insert(core),
+        [
+            fixed | {"public_id": public_id(), "external_id": r["external_id"]} | {c: r[c] for c in CONTENT_COLUMNS}
+            for r in rows
+        ],
+    )
+    ids = dict(
+        unit.session.execute(
+            sa.select(core.c.external_id, core.c.id).where(
+                core.c.type == kind.name, core.c.external_id.in_([r["external_id"] for r in rows])
+            )
+        ).tuples()
+    )
+    names = [c.name for c in own.columns if c.name != "id"]
+    unit.session.execute(
+        sa.insert(own), [{"id": ids[r["external_id"]]} | {n: r[n] for n in names} for r in rows]
+    )
+    unit.record_many(actor, [("content.published", kind.name, ids[r["external_id"]], {}) for r in rows])
+    return len(rows)
+
+
+def _update(
+    actor: Actor, unit: UnitOfWork, kind: ContentType, model: type[Content], rows: Sequence[dict[str, Any]]
+) -> int:
+    if not rows:
+        return 0
+    core, own = Content.__table__, model.__table__
+    names = [c.name for c in own.columns if c.name != "id"]
+    unit.session.execute(
+        sa.update(core)
+        .where(core.c.id == sa.bindparam("row_id"))
+        .values(version=core.c.version + 1, changed_at=unit.now, **{c: sa.bindparam(c) for c in CONTENT_COLUMNS}),
+        [{"row_id": r["id"]} | {c: r[c] for c in CONTENT_COLUMNS} for r in rows],
+    )
+    unit.session.execute(
+        sa.update(own).where(own.c.id == sa.bindparam("row_id")).values({n: sa.bindparam(f"own_{n}") for n in names}),
+        [{"row_id": r["id"]} | {f"own_{n}": r[n] for n in names} for r in rows],
+    )
+    unit.record_many(actor, [("content.changed", kind.name, r["id"], {}) for r in rows])
+    return len(rows)
+
+
+def write_people(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
+    """Write the profiles of people who were imported as users before."""
+    unit.require(actor, "core.import.run")
+    names = {r["user"] for _, r in rows}
+    users = dict(
+        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names))).tuples()
+    )
+    people = {
+        p.user_id: p
+        for p in unit.session.scalars(sa.select(Person).where(Person.user_id.in_(users.values())))
+    }
+    created = changed = 0
+    errors: list[RowError] = []
+    for number, row in rows:
+        user_id = users.get(row["user"])
+        if user_id is None:
+            text = f"用户 {row['user']} 不存在，请先导入用户 (unknown user: import users first)"
+            errors.append(RowError(number, text, row))
+            continue
+        person = people.get(user_id)
+        if person is None:
+            person = people[user_id] = Person(user_id=user_id, version=0)
+            unit.session.add(person)
+            created += 1
+        else:
+            changed += 1
+        for name in ("discipline", "title", "keywords", "summary", "findable"):
+            setattr(person, name, row[name])
+        person.version, person.changed_at = person.version + 1, unit.now
+    unit.session.flush()
+    written = [people[users[r["user"]]].id for _, r in rows if r["user"] in users]
+    unit.record_many(actor, [("person.changed", PERSON, i, {}) for i in written])
+    return Written(created, changed, errors)

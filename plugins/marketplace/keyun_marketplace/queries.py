@@ -1,0 +1,72 @@
+"""Lists of what is public: filtered by field, region and words, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
+
+from keyun.access import Actor
+from keyun.content import published
+from keyun.regions import subtree
+from keyun.search import Query, search
+from keyun.uow import UnitOfWork
+from keyun_marketplace.models import Need, Offer
+
+PAGE_SIZE = 20
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a visitor narrows a list down to."""
+
+    q: str = ""
+    region: str | None = None
+    discipline: str | None = None
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list, and whether another one follows."""
+
+    items: Sequence[Offer | Need]
+    page: int
+    has_next: bool
+
+
+def listing(actor: Actor, unit: UnitOfWork, model: type[Offer] | type[Need], wanted: Filter) -> Listing:
+    """The page ``wanted`` of the public offers or needs; open to everyone, so there is nothing to check."""
+    page = min(max(wanted.page, 1), MAX_PAGE)
+    offset = (page - 1) * PAGE_SIZE
+    query = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
+    if wanted.discipline:
+        query = query.where(model.discipline == wanted.discipline)
+    if wanted.q:
+        return _searched(actor, unit, model, query, wanted, page)
+    if wanted.region:
+        query = query.where(model.region.between(*subtree(wanted.region)))
+    rows = unit.session.scalars(
+        query.order_by(model.published_at.desc(), model.id.desc()).offset(offset).limit(PAGE_SIZE + 1)
+    ).all()
+    return Listing(rows[:PAGE_SIZE], page, len(rows) > PAGE_SIZE and page < MAX_PAGE)
+
+
+def _searched(
+    actor: Actor,
+    unit: UnitOfWork,
+    model: type[Offer] | type[Need],
+    query: sa.Select[tuple[Offer]] | sa.Select[tuple[Need]],
+    wanted: Filter,
+    page: int,
+) -> Listing:
+    kind = str(model.__mapper__.polymorphic_identity)
+    asked = Query(wanted.q, (kind,), wanted.region, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+    found = search(actor, unit, asked)
+    ids = [hit.id for hit, _ in found.items]
+    rows = {item.id: item for item in unit.session.scalars(query.where(model.id.in_(ids)))}
+    items = [rows[i] for i in ids if i in rows]
+    return Listing(items, page, found.page.total > page * PAGE_SIZE and page < MAX_PAGE)
