@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import io
 import json
 import os
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,8 +34,6 @@ REGIONS = Path(__file__).resolve().parents[1] / "core/keyun/regions/data/regions
 FILES = ("offers.jsonl", "needs.jsonl", "users.csv", "organizations.csv")
 
 _NOBODY = -1
-_REGISTRARS = {"enterprise": "91", "agency": "91", "park": "91", "society": "51"}
-_PUBLIC_INSTITUTION = "12"
 _OFFER_KINDS = ("service",) * 9 + ("result",) * 6 + ("equipment",) * 2 + ("expertise",) * 2 + ("idea",)
 _STAGES = ("product",) * 4 + ("pilot",) * 3 + ("lab",) * 2 + ("idea",)
 _BUDGETS = (None,) * 8 + (20_000, 50_000, 50_000, 100_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
@@ -179,7 +178,7 @@ def needs(world: World) -> Iterator[str]:
         if rng.random() < 0.3:
             discipline = draw(rng, world.vocabulary.discipline_urn)
         text = need_text(rng, world.draws(rng, discipline, county), world.vocabulary)
-        days = int(rng.random() * _DEADLINE_DAYS)
+        deadline = _FIRST_DEADLINE + timedelta(days=int(rng.random() * _DEADLINE_DAYS))
         yield _json_line(
             external_id=f"need-{number:07d}",
             title=text.title,
@@ -190,7 +189,7 @@ def needs(world: World) -> Iterator[str]:
             owner=_user_id(owner),
             organization=_organization_id(organization),
             budget=draw(rng, _BUDGETS),
-            deadline=(_FIRST_DEADLINE + timedelta(days=days)).isoformat() if rng.random() < 0.6 else None,
+            deadline=deadline.isoformat() if rng.random() < 0.6 else None,
             outcome=draw(rng, world.vocabulary.general["outcomes"]),
         )
 
@@ -199,18 +198,17 @@ def _needy_user(world: World, rng: Random) -> int:
     while True:
         user = int(rng.random() * world.scale.users)
         organization = world.user_organization[user]
-        if organization != _NOBODY and (
-            world.organization_kind[organization] == "enterprise" or rng.random() < 0.3
-        ):
+        if organization == _NOBODY:
+            continue
+        if world.organization_kind[organization] == "enterprise" or rng.random() < 0.3:
             return user
 
 
 def users(world: World) -> Iterator[str]:
     """Yield the header and one CSV line for each user."""
-    line = _csv_line()
-    yield line("external_id", "login", "name", "email", "region", "organization", "level")
+    yield _csv_line("external_id", "login", "name", "email", "region", "organization", "level")
     for user, level in enumerate(world.user_level):
-        yield line(
+        yield _csv_line(
             _user_id(user),
             f"u{user:07d}",
             f"{'科技工作者' if level else '注册用户'}{user:07d}",
@@ -223,19 +221,19 @@ def users(world: World) -> Iterator[str]:
 
 def organizations(world: World) -> Iterator[str]:
     """Yield the header and one CSV line for each organization."""
-    line, rng = _csv_line(), stream(world.scale, "organization texts")
-    yield line("external_id", "name", "kind", "uscc", "region", "summary")
+    rng = stream(world.scale, "organization texts")
+    yield _csv_line("external_id", "name", "kind", "uscc", "region", "summary")
     for organization, kind in enumerate(world.organization_kind):
         county = world.organization_county[organization]
         code, place = world.counties.codes[county], world.counties.names[county]
         draws = world.draws(rng, world.organization_discipline[organization], county)
         noun = draw(rng, world.vocabulary.kind_nouns[kind])
         subject = "" if kind == "hospital" else draws["o"]
-        yield line(
+        yield _csv_line(
             _organization_id(organization),
             f"{place}{subject}{noun}（合成{organization:06d}号）",
             kind,
-            synthetic_uscc(_REGISTRARS.get(kind, _PUBLIC_INSTITUTION), code, organization),
+            synthetic_uscc(kind, code, organization),
             code,
             summary_text(rng, draws, world.vocabulary),
         )
@@ -253,19 +251,10 @@ def _json_line(**record: Any) -> str:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _csv_line() -> Callable[..., str]:
-    """Return a function that formats its arguments as one CSV line."""
-
-    class Echo:
-        def write(self, line: str) -> str:
-            return line
-
-    writer = csv.writer(Echo(), lineterminator="\n")
-
-    def line(*fields: object) -> str:
-        return str(writer.writerow(fields))
-
-    return line
+def _csv_line(*fields: object) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerow(fields)
+    return buffer.getvalue()
 
 
 def default_folder(scale: Scale) -> Path:
@@ -284,6 +273,8 @@ def generate(
     :raises FileExistsError: when the folder holds a corpus of another scale.
     :raises FileNotFoundError: when there is no region table at ``regions``.
     """
+    if not regions.exists():
+        raise FileNotFoundError(f"no region table at {regions}; name the product's with --regions")
     vocabulary = load()
     counties = read_counties(regions, vocabulary.residents)
     manifest = _read_manifest(folder, scale)
@@ -309,7 +300,7 @@ def generate(
 
 
 def _generator_digest() -> str:
-    """Return the SHA-256 of the code and words the corpus is made from, so that a change makes a cache stale."""
+    """Return the SHA-256 of the code and words a corpus is made from; a change makes it stale."""
     here = Path(__file__).resolve()
     digest = hashlib.sha256()
     for path in (here, *sorted((here.parent / "vocabulary").glob("*.py")), *vocabulary_files()):
@@ -349,7 +340,7 @@ def _write(path: Path, lines: Iterable[str], rows: int) -> dict[str, Any]:
                 data = line.encode()
                 digest.update(data)
                 size += file.write(data)
-                if number and number % step == 0:
+                if 0 < number < rows and number % step == 0:
                     _report(f"{path.name}: {number:,} of {rows:,}")
         temporary.replace(path)
     finally:
@@ -391,11 +382,8 @@ def main(arguments: list[str] | None = None) -> int:
     folder = options.out or default_folder(scale)
     try:
         generate(scale, folder, options.only, force=options.force, regions=options.regions)
-    except FileExistsError as error:
+    except (FileExistsError, FileNotFoundError) as error:
         _report(str(error))
-        return 1
-    except FileNotFoundError as error:
-        _report(f"cannot read {error.filename}; name the product's region table with --regions")
         return 1
     print(folder)
     return 0

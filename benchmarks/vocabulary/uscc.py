@@ -5,16 +5,19 @@ from __future__ import annotations
 _DIGITS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 _BODY_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+_REGISTRARS = {"enterprise": "91", "agency": "91", "park": "91", "society": "51"}
+_PUBLIC_INSTITUTION = "12"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 
 
-def synthetic_uscc(registrar: str, county: str, serial: int) -> str:
+def synthetic_uscc(kind: str, county: str, serial: int) -> str:
     """Return a valid code of 18 characters, distinct for distinct serials from 0 to 999,999.
 
-    ``registrar`` is the two leading digits, ``county`` the six-digit region code.
+    ``kind`` is that of the organization, ``county`` the six-digit region code.
     The organization part starts with KY, where those issued are all digits or start with MA.
     """
     body = f"KY{serial:06d}"
+    registrar = _REGISTRARS.get(kind, _PUBLIC_INSTITUTION)
     return with_check_digit(f"{registrar}{county}{body}{_body_check(body)}")
 
 

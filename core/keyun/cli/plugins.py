@@ -101,7 +101,7 @@ def show(console: Console, name: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 @pass_console
 def enable(console: Console, names: tuple[str, ...]) -> None:
-    """Enable NAMES and bring their tables up to date; a running server takes them on when it restarts."""
+    """Enable NAMES and bring their tables up to date; a running server takes them on within seconds."""
     with state.locked(console.runtime.config.state_file):
         before = state.load(console.runtime.config.state_file).enabled
         wanted = [*before, *(n for n in names if n not in before)]
@@ -113,7 +113,7 @@ def enable(console: Console, names: tuple[str, ...]) -> None:
         if tuple(wanted) != before:
             state.save(console.runtime.config.state_file, wanted)
     for name in names:
-        word = "is already enabled" if name in before else "enabled; restart the server to apply"
+        word = "is already enabled" if name in before else "enabled; a running server takes it on within seconds"
         click.echo(f"{name} {word}")
 
 
@@ -121,7 +121,7 @@ def enable(console: Console, names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, required=True)
 @pass_console
 def disable(console: Console, names: tuple[str, ...]) -> None:
-    """Disable NAMES; tables, settings and grants stay. A running server lets go when it restarts."""
+    """Disable NAMES; tables, settings and grants stay. A running server lets go within seconds."""
     manifests = console.installation.manifests
     with state.locked(console.runtime.config.state_file):
         before = state.load(console.runtime.config.state_file).enabled
@@ -142,7 +142,7 @@ def disable(console: Console, names: tuple[str, ...]) -> None:
         if tuple(left) != before:
             state.save(console.runtime.config.state_file, left)
     for name in names:
-        word = "disabled, its data is kept; restart the server to apply" if name in before else "is already disabled"
+        word = "disabled, its data is kept; a running server lets go within seconds" if name in before else "is already disabled"
         click.echo(f"{name} {word}")
 
 

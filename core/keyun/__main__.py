@@ -1,0 +1,6 @@
+"""``python -m keyun``."""
+
+from keyun.cli import main
+
+if __name__ == "__main__":
+    main()

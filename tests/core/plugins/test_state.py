@@ -1,0 +1,48 @@
+"""The state file: one consistent set, whatever happens around it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from keyun.errors import ConfigError
+from keyun.plugins import state
+
+
+def test_a_missing_file_means_that_nothing_is_enabled(tmp_path: Path) -> None:
+    assert state.load(tmp_path / "plugins.toml") == state.State()
+
+
+def test_every_change_has_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "plugins.toml"
+    assert state.save(path, ["a"]).generation == 1
+    assert state.save(path, ["a", "b", "a"]) == state.State(("a", "b"), 2)
+    assert state.load(path) == state.State(("a", "b"), 2)
+
+
+@pytest.mark.parametrize("text", ["enabled = [", 'enabled = "a"', "enabled = [1]", 'generation = "x"', "\xff"])
+def test_a_damaged_file_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plugins.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"plugins\.toml.*by hand"):
+        state.load(path)
+
+
+def _add(path: Path, name: str) -> None:
+    with state.locked(path):
+        state.save(path, [*state.load(path).enabled, name])
+
+
+def test_two_administrators_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "plugins.toml"
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_add, args=(path, f"p{i}")) for i in range(4)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+        process.close()
+    assert sorted(state.load(path).enabled) == ["p0", "p1", "p2", "p3"]
+    assert state.load(path).generation == 4
