@@ -1,0 +1,116 @@
+"""Migrations: lineages move alone, and no row of another plugin is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from keyun.db import make_engine
+from keyun.errors import DatabaseError
+from keyun.migrate import CORE, Migrator
+from keyun.plugins.manifest import installed
+
+PARENT = '''
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+def upgrade():
+    with op.batch_alter_table("core_user", recreate="always") as batch:
+        batch.alter_column("name", type_=sa.String(80))
+def downgrade():
+    with op.batch_alter_table("core_user", recreate="always") as batch:
+        batch.alter_column("name", type_=sa.String(60))
+'''
+BROKEN = '''
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+def upgrade():
+    op.create_table("core_half", sa.Column("id", sa.Integer, primary_key=True))
+    raise RuntimeError("power cut")
+def downgrade(): ...
+'''
+PERSON = (
+    "INSERT INTO core_user (id, public_id, login, name, level, active, created_at)"
+    " VALUES (1, 'p', 'li', 'li', 0, 1, '2026-01-01')"
+)
+
+
+@pytest.fixture
+def migrator(tmp_path: Path) -> Iterator[Migrator]:
+    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    found = Migrator(engine, installed()[0])
+    for name in found.versions:
+        folder = tmp_path / "versions" / name
+        shutil.copytree(found.versions[name], folder)
+        found.versions[name] = folder
+    yield found
+    engine.dispose()
+
+
+def states(m: Migrator) -> dict[str, str]:
+    return {s.name: s.state for s in m.status()}
+
+
+def test_one_lineage_moves_alone(migrator: Migrator) -> None:
+    migrator.upgrade(CORE)
+    migrator.upgrade("marketplace")
+    migrator.downgrade("marketplace", "base")
+    assert states(migrator)["core"] == "current"
+    assert states(migrator)["marketplace"] == "absent"
+    migrator.upgrade("marketplace")
+    assert states(migrator)["marketplace"] == "current"
+
+
+def test_a_core_change_keeps_the_rows_of_plugins(migrator: Migrator) -> None:
+    migrator.upgrade(CORE)
+    migrator.upgrade("marketplace")
+    with migrator.engine.begin() as c:
+        c.exec_driver_sql(PERSON)
+        c.exec_driver_sql(
+            "INSERT INTO marketplace_person (id, public_id, user_id, title, keywords, summary, findable, version, changed_at)"
+            " VALUES (7, 'x', 1, 't', '[]', '', 1, 1, '2026-01-01')"
+        )
+    (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)
+    migrator.upgrade(CORE)
+    with migrator.engine.begin() as c:
+        assert c.exec_driver_sql("SELECT id, user_id FROM marketplace_person").all() == [(7, 1)]
+        c.exec_driver_sql("DELETE FROM core_user")
+        assert c.exec_driver_sql("SELECT count(*) FROM marketplace_person").scalar() == 0
+
+
+def test_a_migration_that_breaks_off_leaves_nothing_half_done(migrator: Migrator) -> None:
+    migrator.upgrade(CORE)
+    (migrator.versions[CORE] / "core_0002_broken.py").write_text(BROKEN)
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrator.upgrade(CORE)
+    assert "core_half" not in sa.inspect(migrator.engine).get_table_names()
+    assert states(migrator)["core"] == "pending"
+
+
+def test_a_plugin_that_is_gone_does_not_block_the_others(migrator: Migrator) -> None:
+    for name in (CORE, "marketplace", "popsci"):
+        migrator.upgrade(name)
+    del migrator.versions["popsci"]
+    assert states(migrator)["popsci"] == "orphaned"
+    migrator.downgrade("marketplace", "base")
+    migrator.upgrade("marketplace")
+
+
+def test_the_core_cannot_go_while_plugins_hold_tables(migrator: Migrator) -> None:
+    migrator.upgrade(CORE)
+    migrator.upgrade("marketplace")
+    with pytest.raises(DatabaseError, match="purge them"):
+        migrator.downgrade(CORE, "base")
+
+
+def test_a_database_newer_than_the_code_is_an_error(migrator: Migrator) -> None:
+    (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)
+    migrator.upgrade(CORE)
+    (migrator.versions[CORE] / "core_0002_wide.py").unlink()
+    with pytest.raises(DatabaseError, match="newer than the installed code"):
+        migrator.upgrade(CORE)
