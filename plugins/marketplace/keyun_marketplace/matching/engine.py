@@ -1,0 +1,250 @@
+"""The matcher of one process: mapped main arrays, a private delta, and exact explanations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keyun.regions.codes import nearness
+from keyun.search.analysis import Analyzer
+from keyun_marketplace.matching import store
+from keyun_marketplace.matching.explain import Places, contributions, phrases, places
+from keyun_marketplace.matching.factors import Factors
+from keyun_marketplace.matching.kernels import Kernel
+from keyun_marketplace.matching.records import KIND_NUMBER, Candidate, Part, Query, Record, Weights
+from keyun_marketplace.matching.segment import Array, Segment, build, statistics
+from keyun_marketplace.matching.tokens import hashes, query_terms
+
+#: Neighbours that vote on the discipline of a text, and the share of votes that is worth telling.
+VOTERS = 30
+CONFIDENT = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The best candidates of each kind, best first; ``usable`` is false when no word could be looked up."""
+
+    candidates: Mapping[str, Sequence[Candidate]]
+    usable: bool
+    discipline: str | None = None
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A segment with the text scores of one query."""
+
+    segment: Segment
+    dead: Array
+    terms: Array
+    weights: Array
+    scores: Array
+
+
+class _Guess(NamedTuple):
+    """The discipline a query has, and how sure that is (1 when declared)."""
+
+    discipline: str | None
+    confidence: float
+
+
+class _Asked(NamedTuple):
+    """The terms of a query, and where they stand in its text."""
+
+    terms: Sequence[str]
+    places: Places
+
+
+class Matcher:
+    """Answers queries over one set of records. Safe to use from several threads."""
+
+    def __init__(
+        self, main: Segment, analyzer: Analyzer, kernel: Kernel, weights: Weights | None = None
+    ) -> None:
+        self.main = main
+        self.analyzer = analyzer
+        self.kernel = kernel
+        self.weights = weights or Weights()
+        self._frozen = statistics(main)
+        self._lock = threading.Lock()
+        self._changed: dict[int, Record | None] = {}
+        self._state: tuple[Array, Segment | None] = (np.zeros(main.size, np.int8), None)
+        self._local = threading.local()
+
+    @classmethod
+    def of(
+        cls, records: Iterable[Record], analyzer: Analyzer, kernel: Kernel, weights: Weights | None = None
+    ) -> Matcher:
+        """Build one in memory from ``records`` in any order."""
+        ordered = sorted(records, key=lambda r: r.key)
+        return cls(build(ordered, analyzer, weights or Weights()), analyzer, kernel, weights)
+
+    @classmethod
+    def open(cls, folder: Path, analyzer: Analyzer, kernel: Kernel, weights: Weights | None = None) -> Matcher:
+        """Map the current index in ``folder``.
+
+        :raises keyun_marketplace.matching.store.IndexMissing: naming the command that makes it.
+        """
+        return cls(store.read(folder).segment, analyzer, kernel, weights)
+
+    @property
+    def pending(self) -> int:
+        """How many records differ from the main arrays."""
+        return len(self._changed)
+
+    def apply(self, changed: Iterable[Record], gone: Iterable[int] = ()) -> None:
+        """Add or replace records and remove keys; the next query sees it.
+
+        Until the next build idf and mean length stay those of the main arrays.
+        """
+        with self._lock:
+            self._changed |= {r.key: r for r in changed} | dict.fromkeys(gone)
+            dead = np.zeros(self.main.size, np.int8)
+            keys = np.array(sorted(self._changed), np.int64)
+            if self.main.size and len(keys):
+                place = np.searchsorted(self.main.keys, keys)
+                place = place[place < self.main.size]
+                dead[place[np.isin(self.main.keys[place], keys)]] = 1
+            living = [r for _, r in sorted(self._changed.items()) if r is not None]
+            delta = build(living, self.analyzer, self.weights, self._frozen) if living else None
+            self._state = (dead, delta)
+
+    def match(self, query: Query, top: Mapping[str, int]) -> Answer:
+        """The best ``top[kind]`` records of each kind for ``query``, explained."""
+        found = query_terms(self.analyzer, query)
+        numbers = hashes(t for t, _ in found)
+        amounts = np.array([w for _, w in found], np.float32)
+        dead, delta = self._state
+        scored = [self._score(self.main, dead, numbers, amounts, 0)]
+        if delta is not None:
+            scored.append(self._score(delta, np.zeros(delta.size, np.int8), numbers, amounts, 1))
+        usable = any((s.terms >= 0).any() for s in scored)
+        discipline, confidence = query.discipline, 1.0 if query.discipline else 0.0
+        if usable and discipline is None and query.predict:
+            discipline, confidence = self._predict(scored, query, top)
+        guess = _Guess(discipline, confidence)
+        candidates: dict[str, Sequence[Candidate]] = dict.fromkeys(top, ())
+        if usable:
+            asked = _Asked([t for t, _ in found], places(self.analyzer, query.text))
+            candidates = {kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0}
+        for s in scored:
+            s.scores.fill(0)
+        return Answer(candidates, usable, discipline, confidence)
+
+    def _score(self, segment: Segment, dead: Array, numbers: Sequence[int], amounts: Array, slot: int) -> _Scored:
+        scores = self._scratch(slot, segment.size)
+        terms = segment.term_numbers(numbers)
+        known = terms >= 0
+        self.kernel.accumulate(segment, terms[known], amounts[known], scores)
+        return _Scored(segment, dead, terms, amounts, scores)
+
+    def _scratch(self, slot: int, size: int) -> Array:
+        """A zeroed array that this thread uses again for each query."""
+        name = f"scores{slot}"
+        scores: Array | None = getattr(self._local, name, None)
+        if scores is None or len(scores) != size:
+            scores = np.zeros(size, np.float32)
+            setattr(self._local, name, scores)
+        return scores
+
+    def _factors(
+        self, segment: Segment, query: Query, kind: str, discipline: str | None, confidence: float
+    ) -> Factors:
+        w, f32 = self.weights, np.float32
+        names = segment.discipline_names
+        return Factors(
+            kind=KIND_NUMBER[kind],
+            owner=query.owner,
+            discipline=names.index(discipline) if discipline in names else -1,
+            region=int(query.region or 0),
+            fresh_since=query.day - w.fresh_days if query.day else 2**31 - 1,
+            field=f32(w.field * confidence),
+            county=f32(w.county),
+            city=f32(w.city),
+            province=f32(w.province),
+            verified=f32(w.verified),
+            fresh=f32(w.fresh),
+        )
+
+    def _predict(
+        self, scored: Sequence[_Scored], query: Query, kinds: Iterable[str]
+    ) -> tuple[str | None, float]:
+        """Let the nearest neighbours vote with their text scores; no answer below a clear share."""
+        votes: dict[str, float] = {}
+        for s in scored:
+            for kind in kinds:
+                plain = self._factors(s.segment, query, kind, None, 0.0)._replace(
+                    region=0, verified=np.float32(0), fresh_since=2**31 - 1
+                )
+                for doc, score in zip(
+                    *self.kernel.select(s.segment, s.scores, s.dead, plain, VOTERS), strict=True
+                ):
+                    number = int(s.segment.disciplines[doc])
+                    if number >= 0:
+                        name = s.segment.discipline_names[number]
+                        votes[name] = votes.get(name, 0.0) + float(score) ** 2
+        if not votes:
+            return None, 0.0
+        best = max(votes, key=lambda n: (votes[n], n))
+        share = votes[best] / sum(votes.values())
+        return (best, share) if share >= CONFIDENT else (None, 0.0)
+
+    def _best(
+        self, scored: Sequence[_Scored], query: Query, kind: str, k: int, guess: _Guess, asked: _Asked
+    ) -> Sequence[Candidate]:
+        rows: list[tuple[float, int, int, int]] = []
+        for number, s in enumerate(scored):
+            factors = self._factors(s.segment, query, kind, guess.discipline, guess.confidence)
+            docs, totals = self.kernel.select(s.segment, s.scores, s.dead, factors, k)
+            rows += [
+                (-float(total), int(s.segment.keys[doc]), number, int(doc))
+                for doc, total in zip(docs, totals, strict=True)
+            ]
+        best = sorted(rows)[:k]
+        found: dict[tuple[int, int], Candidate] = {}
+        for number, s in enumerate(scored):
+            mine = [r for r in best if r[2] == number]
+            table = self._table(s, [r[3] for r in mine])
+            for column, (negative, key, _, doc) in enumerate(mine):
+                matched = {asked.terms[t]: v for t, v in zip(table[0], table[1][:, column], strict=True) if v}
+                parts = phrases(asked.places, matched)
+                parts += self._bonuses(s.segment, doc, query, guess, sum(matched.values()))
+                found[number, doc] = Candidate(key, kind, *_exact(-negative, parts))
+        return [found[r[2], r[3]] for r in best]
+
+    @staticmethod
+    def _table(s: _Scored, docs: Sequence[int]) -> tuple[Array, Array]:
+        known = np.flatnonzero(s.terms >= 0)
+        return known, contributions(s.segment, s.terms[known], s.weights[known], np.array(docs, np.int32))
+
+    def _bonuses(self, segment: Segment, doc: int, query: Query, guess: _Guess, text: float) -> list[Part]:
+        """The shares of the text's score that this record gained, as the kernel added them."""
+        w, parts = self.weights, []
+        number = int(segment.disciplines[doc])
+        if number >= 0 and segment.discipline_names[number] == guess.discipline:
+            name = "field" if query.discipline else "field-predicted"
+            parts.append(Part(name, text * w.field * guess.confidence, guess.discipline or ""))
+        near = nearness(query.region, f"{int(segment.regions[doc]):06d}")
+        if near is not None:
+            parts.append(Part("near", text * float(getattr(w, near)), near))
+        if segment.verified[doc]:
+            parts.append(Part("verified", text * w.verified))
+        if query.day and segment.days[doc] >= query.day - w.fresh_days:
+            parts.append(Part("fresh", text * w.fresh))
+        return parts
+
+
+def _exact(total: float, parts: Sequence[Part]) -> tuple[float, tuple[Part, ...]]:
+    """Round to four decimals so that the parts still add up; float32 leaves less than that over."""
+    score = round(total, 4)
+    rounded = [Part(p.name, round(p.value, 4), p.text) for p in parts]
+    rest = round(score - sum(p.value for p in rounded), 4)
+    if rounded and rest:
+        first = rounded[0]
+        rounded[0] = Part(first.name, round(first.value + rest, 4), first.text)
+    return score, tuple(p for p in rounded if p.value)

@@ -1,0 +1,117 @@
+"""The compiled kernel: term at a time into one float32 per record, then a heap of the best.
+
+Never ``parallel=True`` (it dies on fork) and never ``fastmath`` (it would change the order of additions,
+and with it the ranking). Compiled code is cached; :func:`keyun_marketplace.matching.kernels.choose`
+says where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from keyun_marketplace.matching.factors import Factors
+from keyun_marketplace.matching.segment import Array, Segment
+
+_jit: Any = numba.njit(cache=True, nogil=True)
+
+
+@_jit
+def _accumulate(pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, scores: Any) -> None:
+    for j in range(terms.shape[0]):
+        weight = weights[j]
+        for p in range(pointer[terms[j]], pointer[terms[j] + 1]):
+            scores[ids[p]] += impacts[p] * weight
+
+
+@_jit
+def _worse(a: Any, i: Any, b: Any, j: Any) -> Any:
+    return a < b or (a == b and i > j)
+
+
+@_jit
+def _sift(top: Any, docs: Any, size: int, score: Any, doc: Any) -> None:
+    """Put (score, doc) in the place of the root of the heap, whose root is the worst."""
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= size:
+            break
+        if child + 1 < size and _worse(top[child + 1], docs[child + 1], top[child], docs[child]):
+            child += 1
+        if not _worse(top[child], docs[child], score, doc):
+            break
+        top[i] = top[child]
+        docs[i] = docs[child]
+        i = child
+    top[i] = score
+    docs[i] = doc
+
+
+@_jit
+def _select(
+    scores: Any, dead: Any, kinds: Any, owners: Any, disciplines: Any, regions: Any, verified: Any, days: Any,
+    f: Any, top: Any, docs: Any,
+) -> int:  # fmt: skip
+    k = top.shape[0]
+    size = 0
+    zero = np.float32(0)
+    one = np.float32(1)
+    for d in range(scores.shape[0]):
+        text = scores[d]
+        if text <= zero or dead[d] != 0 or kinds[d] != f.kind:
+            continue
+        if f.owner != 0 and owners[d] == f.owner:
+            continue
+        factor = one
+        if f.discipline >= 0 and disciplines[d] == f.discipline:
+            factor += f.field
+        if f.region > 0:
+            near = zero
+            if regions[d] // 10000 == f.region // 10000:
+                near = f.province
+                if regions[d] // 100 == f.region // 100 and f.region % 10000 >= 100:
+                    near = f.city
+                if regions[d] == f.region and f.region % 100 != 0:
+                    near = f.county
+            factor += near
+        if verified[d] != 0:
+            factor += f.verified
+        if days[d] >= f.fresh_since:
+            factor += f.fresh
+        total = text * factor
+        if size < k:
+            # Fill from the end of the array: sift up.
+            i = size
+            size += 1
+            while i > 0:
+                parent = (i - 1) // 2
+                if not _worse(total, d, top[parent], docs[parent]):
+                    break
+                top[i] = top[parent]
+                docs[i] = docs[parent]
+                i = parent
+            top[i] = total
+            docs[i] = d
+        elif _worse(top[0], docs[0], total, d):
+            _sift(top, docs, k, total, d)
+    return size
+
+
+def accumulate(segment: Segment, terms: Array, weights: Array, scores: Array) -> None:
+    """Add the impacts of ``terms`` (numbers, in this order) times ``weights`` to ``scores`` (float32)."""
+    _accumulate(segment.pointer, segment.ids, segment.impacts, terms, weights, scores)
+
+
+def select(segment: Segment, scores: Array, dead: Array, factors: Factors, k: int) -> tuple[Array, Array]:
+    """The best ``k`` living records and their scores with all factors; ties by record number."""
+    top, docs = np.zeros(k, np.float32), np.zeros(k, np.int32)
+    size = _select(
+        scores, dead, segment.kinds, segment.owners, segment.disciplines, segment.regions, segment.verified,
+        segment.days, factors, top, docs,
+    )  # fmt: skip
+    top, docs = top[:size], docs[:size]
+    order = np.lexsort((docs, -top))
+    return docs[order], top[order]
