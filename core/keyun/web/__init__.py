@@ -1,2 +1,20 @@
 """Server-rendered pages: layout, home, accounts, search, review."""
-def mount(app, site): ...
+
+from __future__ import annotations
+
+from flask import Flask
+
+from keyun.site import Site
+
+
+def mount(app: Flask, site: Site) -> None:
+    """Add the pages of the core, and everything that every page stands on."""
+    from keyun.web import account, assets, errors, i18n, pages, review, search, security, templating
+
+    security.mount(app, site)
+    i18n.mount(app, site)
+    templating.mount(app, site)
+    errors.mount(app)
+    for blueprint in (assets.blueprint(site), pages.blueprint(), account.blueprint(), review.blueprint(), search.blueprint()):
+        app.register_blueprint(blueprint)
+    security.limit_logins(app, site)

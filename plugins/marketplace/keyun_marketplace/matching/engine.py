@@ -97,6 +97,13 @@ class Matcher:
         """How many records differ from the main arrays."""
         return len(self._changed)
 
+    def versions(self) -> dict[int, int]:
+        """Every key that can be found, with the version of its record."""
+        dead, _ = self._state
+        living = dead == 0
+        found = dict(zip(self.main.keys[living].tolist(), self.main.versions[living].tolist(), strict=True))
+        return found | {k: r.version for k, r in self._changed.items() if r is not None}
+
     def apply(self, changed: Iterable[Record], gone: Iterable[int] = ()) -> None:
         """Add or replace records and remove keys; the next query sees it.
 

@@ -1,0 +1,68 @@
+"""What every answer carries and every request must satisfy: headers, CSRF, request ids, log-in limits."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from flask import Flask, g, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from keyun import logs
+from keyun.site import Site
+from keyun.web.context import by_token
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:",
+        "font-src 'self'", "connect-src 'self'", "form-action 'self'", "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)  # fmt: skip
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
+
+
+def mount(app: Flask, site: Site) -> None:
+    """Install request ids, headers, CSRF protection and the proxy setting."""
+    if proxies := site.runtime.config.web["proxies"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    csrf = CSRFProtect(app)
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
+        logs.CONTEXT.set(g.request_id)
+        # A key in a header is not sent by a foreign page, a cookie is.
+        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and not by_token():
+            csrf.protect()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.get("request_id", "-")
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not request.path.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "no-store" if g.get("private_page") else "no-cache")
+        return response
+
+
+def limit_logins(app: Flask, site: Site) -> None:
+    """Bound how often one address may try to log in or register."""
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+    rule = limiter.limit(site.runtime.config.web["login_limit"], methods=["POST"])
+    for endpoint in ("account.login", "account.register"):
+        app.view_functions[endpoint] = rule(app.view_functions[endpoint])
