@@ -32,6 +32,12 @@ class NotFound(KeyunError):
     status = 404
 
 
+class Unauthenticated(KeyunError):
+    """The key that came with the request opens nothing, or one is needed."""
+
+    status = 401
+
+
 class Forbidden(KeyunError):
     """The actor may not do this."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -62,6 +62,25 @@ class UnitOfWork:
         self.session.add(event)
         self._events.append(event)
         return event
+
+    def record_many(self, actor: Actor, events: Sequence[tuple[str, str, int, dict[str, Any]]]) -> None:
+        """Write many events (name, subject type, subject id, data) at once.
+
+        Followers see them; the hook after the commit does not: it is for single changes.
+        """
+        if not events:
+            return
+        place = self.session.scalar(sa.select(self._transaction())) if not is_sqlite(self.session) else 0
+        self.session.execute(
+            sa.insert(Event.__table__),
+            [
+                {
+                    "transaction": place, "at": self.now, "name": name, "subject_type": kind,
+                    "subject_id": subject, "actor_id": actor.user_id, "data": data,
+                }
+                for name, kind, subject, data in events
+            ],
+        )
 
     def _transaction(self) -> Any:
         if is_sqlite(self.session):

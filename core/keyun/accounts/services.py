@@ -94,6 +94,13 @@ def verify_user(actor: Actor, unit: UnitOfWork, user: User, level: int) -> None:
     unit.record("user.verified", "user", user.id, actor, level=level)
 
 
+def deactivate_user(actor: Actor, unit: UnitOfWork, user: User) -> None:
+    """Close an account: it cannot log in, and its keys no longer work."""
+    unit.require(actor, "core.account.verify", _inside(user))
+    user.active = False
+    unit.record("user.deactivated", "user", user.id, actor)
+
+
 def grant_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: str) -> None:
     """Give ``user`` the ``role`` for ``region`` and below; granting it again changes nothing."""
     unit.require(actor, "core.role.grant")

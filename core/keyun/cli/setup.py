@@ -97,8 +97,9 @@ def _is_bundled(distribution: object) -> bool:
 
 
 @click.command()
+@click.option("--yes", is_flag=True, help="Also on an instance that has real accounts.")
 @pass_console
-def demo(console: Console) -> None:
+def demo(console: Console, yes: bool) -> None:
     """Load the demonstration records of the core and of every enabled plugin; repeatable.
 
     Every record is written for Keyun and says that it is demo data. Accounts: demo001 … with the
@@ -106,4 +107,4 @@ def demo(console: Console) -> None:
     """
     from keyun.cli.demo import load
 
-    load(console)
+    load(console, yes)

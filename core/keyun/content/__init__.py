@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyun.content.intake import take_in
 from keyun.content.models import Content, Revision
 from keyun.content.render import markdown, plain
 from keyun.content.services import (
@@ -32,6 +33,7 @@ __all__ = [
     "published",
     "reject",
     "release",
+    "take_in",
     "visible",
     "withdraw",
 ]

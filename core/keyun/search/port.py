@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy.orm import Session
-
 if TYPE_CHECKING:
     from keyun.content.models import Content
 
@@ -47,22 +45,33 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One result: the content id and the parts of the text that matched, as (text, is_match) runs."""
+class Ranked:
+    """What an engine answers: the content id and its score."""
 
     id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of ranked ids. ``dropped`` names words of a long query that were left out."""
+
+    hits: Sequence[Ranked]
+    total: int
+    dropped: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result as people read it: title and best piece of the text, as (text, is_match) runs."""
+
     score: float
     title: Sequence[tuple[str, bool]]
     snippet: Sequence[tuple[str, bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of results. ``dropped`` names words of a long query that were left out."""
-
-    hits: Sequence[Hit]
-    total: int
-    dropped: Sequence[str] = field(default_factory=tuple)
+class IndexGone(Exception):
+    """The index is missing or damaged; it is derived, so the worker builds it anew."""
 
 
 class SearchBackend(Protocol):
@@ -72,13 +81,13 @@ class SearchBackend(Protocol):
         """Answer ``query``; an engine without an index answers an empty page."""
 
     def update(self, documents: Iterable[Document], gone: Iterable[int]) -> None:
-        """Add or replace ``documents`` and remove the ids ``gone``, in one commit."""
+        """Add or replace ``documents`` and remove the ids ``gone``, in one commit.
+
+        :raises IndexGone: when there is no usable index to write to.
+        """
 
     def rebuild(self, documents: Iterator[Document]) -> int:
         """Build a new index beside the old one and switch to it at once; returns its size."""
 
     def versions(self) -> Mapping[int, int]:
         """Every id in the index with its version, for verification."""
-
-
-Loader = Callable[[Session, Sequence[int]], list[Document]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,16 +12,20 @@ from sqlalchemy.orm import Session
 
 from keyun.access import Actor
 from keyun.content.models import Content
+from keyun.content.render import plain
 from keyun.content.services import published
-from keyun.events.follow import Cursor, Follower, head, move_cursor
+from keyun.events.follow import Follower, head, move_cursor
 from keyun.events.models import Committed
 from keyun.jobs import Job
-from keyun.search.port import Document, Hit, Page, Query, SearchBackend
+from keyun.search.analysis import analyzer
+from keyun.search.highlight import best_piece, runs
+from keyun.search.port import Document, Hit, IndexGone, Page, Query, SearchBackend
 from keyun.uow import UnitOfWork
 
 if TYPE_CHECKING:
     from keyun.site import Site
 
+log = logging.getLogger(__name__)
 CONSUMER = "search"
 JOB = "core.search"
 CHUNK = 1000
@@ -67,7 +72,13 @@ def search(actor: Actor, unit: UnitOfWork, query: Query) -> Found:
     live = sa.and_(Content.id.in_(wanted), published(unit.now))
     items = {c.id: c for c in unit.session.scalars(sa.select(Content).where(live))}
     # The index may be a moment behind: what is no longer public is left out here, never shown.
-    return Found([(h, items[h.id]) for h in page.hits if h.id in items], page)
+    words = frozenset(analyzer().words(query.text))
+    return Found([(_hit(h.score, items[h.id], words), items[h.id]) for h in page.hits if h.id in items], page)
+
+
+def _hit(score: float, item: Content, words: frozenset[str]) -> Hit:
+    text = plain(f"{item.summary}\n\n{item.body}", 5000)
+    return Hit(score, runs(item.title, words), best_piece(text, words))
 
 
 def follow_job() -> Job:
@@ -82,8 +93,16 @@ def follow(site: Site) -> None:
         with site.reading() as unit:
             if not follower.lag(unit.session):
                 return
-        with site.writing() as unit:
-            follower.step(unit.session, CHUNK)
+        try:
+            with site.writing() as unit:
+                read = follower.step(unit.session, CHUNK)
+        except IndexGone as e:
+            log.warning("the search index is built anew: %s", e)
+            build(site)
+            return
+        # What is not settled yet is read at the next turn.
+        if not read:
+            return
 
 
 def lag(site: Site, session: Session) -> int:
@@ -92,13 +111,19 @@ def lag(site: Site, session: Session) -> int:
 
 
 def rebuild(site: Site) -> int:
-    """Build the index anew beside the old one; returns the number of items in it."""
+    """Build the index anew beside the old one and catch up; returns the number of items in it."""
+    size = build(site)
+    follow(site)
+    return size
+
+
+def build(site: Site) -> int:
+    """Build the index anew beside the old one, as of the place in the log where reading began."""
     with site.reading() as unit:
         start = head(unit.session)
         size = backend(site).rebuild(_documents(site, unit))
     with site.writing() as unit:
         move_cursor(unit.session, CONSUMER, start)
-    follow(site)
     return size
 
 
@@ -170,4 +195,4 @@ def _document(site: Site, item: Content) -> Document:
     )
 
 
-__all__ = ["Cursor", "Found", "Report", "backend", "follow_job", "lag", "rebuild", "search", "verify"]
+__all__ = ["Found", "Report", "backend", "follow_job", "lag", "rebuild", "search", "verify"]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import sqlalchemy as sa
-from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from keyun.accounts import User, authenticate, change_profile, register, set_password
 from keyun.accounts.passwords import check_password
 from keyun.errors import Forbidden, Invalid
+from keyun.uow import UnitOfWork
 from keyun.web.context import actor, reading, writing
+from keyun.web.login import begin, end, next_url
 
 Answer = str | Response | tuple[str, int]
+Errors = Mapping[str, list[str]]
 
 
 def blueprint() -> Blueprint:
@@ -32,85 +34,86 @@ def blueprint() -> Blueprint:
 def register_page() -> Answer:
     """Open an account and log in."""
     if request.method == "GET":
-        return render_template("keyun/register.html", values={}, errors={}, next=_next())
+        return render_template("keyun/register.html", values={}, errors={}, next=next_url())
     try:
         with writing() as unit:
             user = register(actor(), unit, request.form.to_dict())
     except Invalid as e:
-        values = {k: v for k, v in request.form.items() if k != "password"}
-        page = render_template("keyun/register.html", values=values, errors=e.fields, next=_next())
+        page = render_template("keyun/register.html", values=_typed(), errors=e.fields, next=next_url())
         return page, e.status
-    _begin(user.id)
+    begin(user)
     flash(_("注册成功。完成手机认证后即可发布内容，请联系服务中心。"), "success")
-    return redirect(_next(), 303)
+    return redirect(next_url(), 303)
 
 
 def login() -> Answer:
     """Log in with name, e-mail or phone."""
     if request.method == "GET":
-        return render_template("keyun/login.html", login="", next=_next())
+        return render_template("keyun/login.html", login="", next=next_url())
     name = request.form.get("login", "")
     try:
         user = authenticate(reading(), name, request.form.get("password", ""))
     except Forbidden as e:
-        return render_template("keyun/login.html", login=name[:254], next=_next(), error=str(e)), 403
-    _begin(user.id)
-    return redirect(_next(), 303)
+        page = render_template("keyun/login.html", login=name[:254], next=next_url(), error=str(e))
+        return page, e.status
+    begin(user)
+    return redirect(next_url(), 303)
 
 
 def logout() -> Response:
     """End the session."""
-    session.clear()
+    end()
+    flash(_("已退出登录。"), "info")
     return redirect(url_for("home.index"), 303)
 
 
 def show() -> Answer:
     """One's own account."""
-    g.private_page = True
-    if not actor().is_user:
-        raise Forbidden(_("请先登录。"))
+    _only_users()
     if request.method == "GET":
-        user = reading().session.get_one(User, actor().user_id)
-        return render_template("keyun/account.html", user=user, values=_values(user), errors={})
+        return _account()
     try:
         with writing() as unit:
-            user = unit.session.get_one(User, actor().user_id)
-            change_profile(actor(), unit, user, request.form.to_dict())
+            change_profile(actor(), unit, _oneself(unit), request.form.to_dict())
     except Invalid as e:
-        user = reading().session.get_one(User, actor().user_id)
-        page = render_template("keyun/account.html", user=user, values=request.form.to_dict(), errors=e.fields)
-        return page, e.status
+        return _account(_typed(), e.fields), e.status
     flash(_("已保存。"), "success")
     return redirect(url_for(".show"), 303)
 
 
-def password() -> Response:
-    """Change one's password; the old one is asked for."""
-    if not actor().is_user:
-        raise Forbidden(_("请先登录。"))
-    with writing() as unit:
-        user = unit.session.scalars(sa.select(User).where(User.id == actor().user_id)).one()
-        if not check_password(user.password_hash, request.form.get("old", "")):
-            raise Invalid(_("原密码不对。"), {"old": [_("原密码不对。")]})
-        set_password(actor(), unit, user, request.form.get("new", ""))
-    flash(_("密码已修改。"), "success")
+def password() -> Answer:
+    """Change one's password; the old one is asked for, and every other session ends."""
+    _only_users()
+    try:
+        with writing() as unit:
+            user = _oneself(unit)
+            if not check_password(user.password_hash, request.form.get("old", "")):
+                raise Invalid(_("原密码不对。"), {"old": [_("原密码不对。")]})
+            set_password(actor(), unit, user, request.form.get("new", ""))
+    except Invalid as e:
+        errors = {"new" if field == "password" else field: texts for field, texts in e.fields.items()}
+        return _account(errors=errors), e.status
+    begin(user)
+    flash(_("密码已修改，其他设备上的登录已失效。"), "success")
     return redirect(url_for(".show"), 303)
 
 
-def _begin(user_id: int) -> None:
-    """Start a new session, so that one planted before the log-in is worth nothing."""
-    session.clear()
-    session["_user_id"] = str(user_id)
-    session.permanent = True
+def _account(values: Mapping[str, Any] | None = None, errors: Errors | None = None) -> str:
+    user = _oneself(reading())
+    shown = values if values is not None else {"name": user.name, "region": user.region}
+    return render_template("keyun/account.html", user=user, values=shown, errors=errors or {})
 
 
-def _next() -> str:
-    """Where to go afterwards: a page of this site, never another one."""
-    asked = request.values.get("next", "")
-    parts = urlsplit(asked)
-    local = asked.startswith("/") and not asked.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
-    return asked if local and asked.isprintable() else url_for("home.index")
+def _oneself(unit: UnitOfWork) -> User:
+    return unit.session.get_one(User, actor().user_id)
 
 
-def _values(user: User) -> dict[str, Any]:
-    return {"name": user.name, "region": user.region}
+def _only_users() -> None:
+    g.private_page = True
+    if not actor().is_user:
+        raise Forbidden(_("请先登录。"))
+
+
+def _typed() -> dict[str, str]:
+    """What was typed, for showing the form again; a password is never sent back."""
+    return {k: v for k, v in request.form.items() if k not in ("password", "old", "new")}

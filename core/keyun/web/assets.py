@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from flask import Blueprint, abort, send_from_directory, url_for
+from flask import Blueprint, abort, request, send_from_directory, url_for
+from werkzeug.utils import safe_join
 from werkzeug.wrappers import Response
 
 from keyun.site import Site
 
 YEAR = 365 * 24 * 3600
+HOUR = 3600
 
 
 def folders(site: Site) -> dict[str, list[Path]]:
@@ -23,32 +25,45 @@ def folders(site: Site) -> dict[str, list[Path]]:
 
 
 def blueprint(site: Site) -> Blueprint:
-    """Serve ``/static/<slot>/<path>``; the hash in the address lets browsers keep a file for a year."""
+    """Serve ``/static/<slot>/<path>``; an address with a hash is kept for a year, another for an hour."""
     places = folders(site)
     assets = Blueprint("static", __name__)
 
     @assets.get("/static/<slot>/<path:path>", endpoint="file")
     def file(slot: str, path: str) -> Response:
-        for folder in places.get(slot, ()):
-            if (folder / path).is_file():
-                return send_from_directory(folder, path, max_age=YEAR)
-        abort(404)
+        folder, found = _find(places, slot, path)
+        if found is None:
+            abort(404)
+        response = send_from_directory(folder, path, max_age=YEAR if request.args.get("v") else HOUR)
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
 
     @assets.get("/favicon.ico", endpoint="favicon")
     def favicon() -> Response:
-        return send_from_directory(places["keyun"][0], "favicon.svg", max_age=YEAR)
+        return send_from_directory(places["keyun"][0], "favicon.svg", max_age=HOUR)
 
     return assets
 
 
 def static_url(site: Site) -> Callable[[str, str], str]:
-    """A function ``(slot, path) -> address`` that adds the hash of the file; hashes are read once."""
+    """A function ``(slot, path) -> address`` that adds the hash of the file; each file is read once."""
     places, known = folders(site), dict[tuple[str, str], str]()
 
     def address(slot: str, path: str) -> str:
         if (slot, path) not in known:
-            data = next((f / path for f in places.get(slot, ()) if (f / path).is_file()), None)
-            known[slot, path] = hashlib.sha256(data.read_bytes()).hexdigest()[:12] if data else "missing"
+            _folder, found = _find(places, slot, path)
+            if found is None:
+                raise FileNotFoundError(f"no static file {path!r} in {slot!r}; a template names it")
+            known[slot, path] = hashlib.sha256(found.read_bytes()).hexdigest()[:12]
         return url_for("static.file", slot=slot, path=path, v=known[slot, path])
 
     return address
+
+
+def _find(places: Mapping[str, Iterable[Path]], slot: str, path: str) -> tuple[Path, Path | None]:
+    """The folder that has the file, and the file."""
+    for folder in places.get(slot, ()):
+        joined = safe_join(str(folder), path)
+        if joined is not None and Path(joined).is_file():
+            return folder, Path(joined)
+    return Path(), None

@@ -6,13 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from typing import cast
 
-from flask import current_app, g, request, session
+from flask import current_app, g, request
 
 from keyun.access import Actor, anonymous
 from keyun.accounts.models import User
 from keyun.accounts.services import actor_for, token_actor
+from keyun.errors import Unauthenticated
 from keyun.site import Site
 from keyun.uow import UnitOfWork
+from keyun.web import login
 
 EXTENSION = "keyun"
 
@@ -49,22 +51,28 @@ def close_reading(_error: BaseException | None = None) -> None:
 
 
 def actor() -> Actor:
-    """Who asks: the key of a program, else the logged-in user, else a visitor."""
+    """Who asks: the key of a program, else the logged-in user, else a visitor.
+
+    :raises Unauthenticated: when the request carries a key that opens nothing.
+    """
     if "keyun_actor" not in g:
+        # The error page asks again, and must get an answer.
+        g.keyun_actor = anonymous()
         g.keyun_actor = _actor()
     return cast(Actor, g.keyun_actor)
 
 
 def by_token() -> bool:
     """Whether this request carries a key instead of a cookie; such requests need no CSRF token."""
-    return request.headers.get("Authorization", "").startswith("Bearer ")
+    return request.headers.get("Authorization", "").partition(" ")[0].lower() == "bearer"
 
 
 def _actor() -> Actor:
     if by_token():
-        return token_actor(reading(), request.headers["Authorization"].removeprefix("Bearer ").strip())
-    user_id = session.get("_user_id")
-    if user_id is None or not str(user_id).isdigit():
-        return anonymous()
-    user = reading().session.get(User, int(user_id))
-    return actor_for(user) if user is not None and user.active else anonymous()
+        found = token_actor(reading(), request.headers["Authorization"].partition(" ")[2].strip())
+        if not found.is_user:
+            raise Unauthenticated("密钥无效或已停用，请检查后重试。 (This key opens nothing; check it.)")
+        return found
+    number = login.user_id()
+    user = None if number is None else reading().session.get(User, number)
+    return actor_for(user) if user is not None and login.counts(user) else anonymous()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from flask import Flask, g, request
+from flask import Flask, request
 from flask_babel import Babel
 from werkzeug.wrappers import Response
 
@@ -13,45 +14,42 @@ from keyun.site import Site
 LANGUAGES = ("zh", "en")
 COOKIE = "keyun_lang"
 YEAR = 365 * 24 * 3600
+#: One sentence in both languages, as services write it: ``中文。 (English.)``
+BOTH = re.compile(r"([^()]*[\u4e00-\u9fff][^()]*?)\s+\(([ -'*-~]*[A-Za-z][ -'*-~]*)\)")
 
 
 def language() -> str:
-    """The language of this request: asked for in the address, remembered, else Chinese."""
+    """The language of this request, ``zh`` or ``en``: asked for in the address, remembered, else Chinese."""
     asked = request.args.get("lang") or request.cookies.get(COOKIE) or LANGUAGES[0]
     return asked if asked in LANGUAGES else LANGUAGES[0]
 
 
+def one_language(text: object) -> str:
+    """The half of a bilingual text that the reader of this request wants; other texts stay as they are."""
+    return BOTH.sub(r"\2" if language() == "en" else r"\1", str(text))
+
+
 def mount(app: Flask, site: Site) -> None:
     """Install translations; the source language of every text is Chinese."""
-    folders = [Path(__file__).parent.parent / "translations"]
-    for plugin in site.plugins.plugins.values():
-        folders += [root / "translations" for root in reversed(plugin.roots)]
-    present = [str(f) for f in folders if f.is_dir()]
     Babel(
         app,
-        default_locale="zh",
+        default_locale=LANGUAGES[0],
         default_timezone=str(site.timezone),
-        default_translation_directories=";".join(present),
+        default_translation_directories=";".join(str(f) for f in folders(site)),
         locale_selector=language,
     )
 
     @app.after_request
     def remember(response: Response) -> Response:
         if request.args.get("lang") in LANGUAGES:
-            response.set_cookie(COOKIE, language(), max_age=YEAR, samesite="Lax", httponly=True)
+            secure = bool(app.config["SESSION_COOKIE_SECURE"])
+            response.set_cookie(COOKIE, language(), max_age=YEAR, samesite="Lax", httponly=True, secure=secure)
         return response
 
-    app.jinja_env.globals["current_lang"] = _Language()
 
-
-class _Language:
-    """The current language as templates compare it."""
-
-    def __eq__(self, other: object) -> bool:
-        return str(self) == other
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    def __str__(self) -> str:
-        return str(g.setdefault("keyun_language", language()))
+def folders(site: Site) -> list[Path]:
+    """Where catalogues lie: the core's first, then those of plugins in load order; later ones win."""
+    found = [Path(__file__).parent.parent / "translations"]
+    for plugin in site.plugins.plugins.values():
+        found += [root / "translations" for root in reversed(plugin.roots)]
+    return [f for f in found if f.is_dir()]

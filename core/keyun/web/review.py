@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from keyun.access import requires
 from keyun.content import Content, find, reject, release
+from keyun.errors import Invalid
+from keyun.regions.codes import subtree
 from keyun.web.context import actor, reading, site, writing
 
-MOST = 200
+PERMISSION = "core.content.review"
+MOST = 50
 
 
 def blueprint() -> Blueprint:
@@ -23,31 +28,49 @@ def blueprint() -> Blueprint:
     return pages
 
 
-@requires("core.content.review")
+@requires(PERMISSION)
 def queue() -> str:
     """What waits in the regions this reviewer answers for, oldest first."""
-    unit = reading()
+    return _queue()
+
+
+@requires(PERMISSION)
+def decide(public_id: str) -> Response | tuple[str, int]:
+    """Let an item pass or send it back with a reason."""
+    try:
+        with writing() as unit:
+            item = find(actor(), unit, Content, public_id)
+            if request.form.get("decision") == "release":
+                release(actor(), unit, item)
+                flash(_("已通过并公开：%(title)s", title=item.title), "success")
+            else:
+                reject(actor(), unit, item, request.form.get("reason", ""))
+                flash(_("已退回：%(title)s", title=item.title), "info")
+    except Invalid as e:
+        return _queue(public_id, e.fields), e.status
+    return redirect(url_for(".queue"), 303)
+
+
+def _queue(refused: str = "", errors: Mapping[str, list[str]] | None = None) -> str:
+    g.private_page = True
     query = (
         sa.select(Content)
-        .where(Content.state == "submitted")
+        .where(Content.state == "submitted", _within_reach())
         .options(joinedload(Content.organization))
         .order_by(Content.changed_at, Content.id)
-        .limit(MOST)
+        .limit(MOST + 1)
     )
-    access = site().access
-    items = [c for c in unit.session.scalars(query) if access.allows(actor(), "core.content.review", c)]
-    return render_template("keyun/review.html", items=items, types=site().types)
+    found = list(reading().session.scalars(query))
+    items = [c for c in found[:MOST] if site().access.allows(actor(), PERMISSION, c)]
+    return render_template(
+        "keyun/review.html", items=items, more=len(found) > MOST, types=site().types, refused=refused,
+        errors=errors or {},
+    )
 
 
-@requires("core.content.review")
-def decide(public_id: str) -> Response:
-    """Let an item pass or send it back with a reason."""
-    with writing() as unit:
-        item = find(actor(), unit, Content, public_id)
-        if request.form.get("decision") == "release":
-            release(actor(), unit, item)
-            flash(_("已通过并公开：%(title)s", title=item.title), "success")
-        else:
-            reject(actor(), unit, item, request.form.get("reason", ""))
-            flash(_("已退回：%(title)s", title=item.title), "info")
-    return redirect(url_for(".queue"), 303)
+def _within_reach() -> sa.ColumnElement[bool]:
+    """The regions of this reviewer as ranges, so that the database leaves the others out."""
+    roles = site().access.permissions[PERMISSION].roles
+    where = [Content.region.between(*subtree(region)) for role, region in actor().grants if role in roles]
+    # An item without a region is anybody's: whoever holds the permission anywhere may judge it.
+    return sa.or_(Content.region.is_(None), *where)

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from keyun import logs
 from keyun.site import Site
+from keyun.web import login
 from keyun.web.context import by_token
 
 POLICY = "; ".join(
@@ -28,16 +29,18 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def mount(app: Flask, site: Site) -> None:
     """Install request ids, headers, CSRF protection and the proxy setting."""
     if proxies := site.runtime.config.web["proxies"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
-    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
+    # A form left open over lunch still works: the token ends with the session.
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     csrf = CSRFProtect(app)
 
@@ -46,8 +49,8 @@ def mount(app: Flask, site: Site) -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
         logs.CONTEXT.set(g.request_id)
-        # A key in a header is not sent by a foreign page, a cookie is.
-        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and not by_token():
+        if request.method not in SAFE_METHODS and request.endpoint and not by_token():
+            # A key in a header is not sent by a foreign page, a cookie is.
             csrf.protect()
 
     @app.after_request
@@ -55,9 +58,16 @@ def mount(app: Flask, site: Site) -> None:
         response.headers["X-Request-Id"] = g.get("request_id", "-")
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        if not request.path.startswith("/static/"):
-            response.headers.setdefault("Cache-Control", "no-store" if g.get("private_page") else "no-cache")
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = _caching()
         return response
+
+
+def _caching() -> str:
+    """What one person sees stays out of shared caches; what only he may see stays out of all."""
+    if g.get("private_page"):
+        return "no-store"
+    return "no-cache" if login.user_id() is None else "private, no-cache"
 
 
 def limit_logins(app: Flask, site: Site) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,14 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, PrefixLoader
 from markupsafe import Markup
 
 from keyun.content.render import markdown
+from keyun.hookspecs import MenuItem
 from keyun.plugins.base import Plugin
 from keyun.site import Site
 from keyun.web.assets import static_url
 from keyun.web.context import actor
-from keyun.web.i18n import LANGUAGES, language
+from keyun.web.i18n import LANGUAGES, language, one_language
+
+log = logging.getLogger(__name__)
 
 
 def mount(app: Flask, site: Site) -> None:
@@ -30,11 +35,19 @@ def mount(app: Flask, site: Site) -> None:
         found: Mapping[str, object] = {"actor": actor(), **context}
         return [f.html for f in site.plugins.fragments(place, found)]
 
+    def menu() -> list[MenuItem]:
+        items = site.plugins.menu(actor())
+        for item in items:
+            if item.endpoint not in app.view_functions:
+                log.error("menu entry %r leads to no page; left out", item.endpoint)
+        return [i for i in items if i.endpoint in app.view_functions]
+
+    app.jinja_env.filters["one_language"] = one_language
     app.jinja_env.globals.update(
         config_site=config,
         home_region=config["region"],
         site_title=lambda: config["title"] if language() == "zh" else config["title_en"],
-        menu=lambda: site.plugins.menu(actor()),
+        menu=menu,
         fragments=fragments,
         region_name=site.regions.name,
         region_choices=lambda: region_choices(site),
@@ -42,9 +55,9 @@ def mount(app: Flask, site: Site) -> None:
         markdown=markdown,
         can=lambda permission, subject=None: site.access.allows(actor(), permission, subject),
         static_url=static_url(site),
-        switch_language_url=switch_language_url,
+        switch_lang_url=switch_lang_url,
     )
-    app.context_processor(lambda: {"actor": actor()})
+    app.context_processor(lambda: {"actor": actor(), "current_lang": language()})
 
 
 def loader(site: Site) -> BaseLoader:
@@ -71,13 +84,12 @@ def local_time(moment: dt.datetime | None) -> str:
     return format_datetime(moment, "yyyy-MM-dd HH:mm") if moment else ""
 
 
-def switch_language_url() -> str:
-    """This page in the other language."""
+def switch_lang_url() -> str:
+    """The address that shows this page in the other language."""
     other = LANGUAGES[1 - LANGUAGES.index(language())]
-    if request.endpoint is None or request.method != "GET":
-        return url_for("home.index", lang=other)
-    values = {**(request.view_args or {}), **request.args.to_dict(flat=True), "lang": other}
-    return url_for(request.endpoint, **values)
+    here = request.full_path.rstrip("?") if request.method == "GET" and request.endpoint else "/"
+    kept = re.sub(r"([?&])lang=[a-z]*(&|$)", r"\1", here).rstrip("?&")
+    return url_for("home.lang", lang=other, next=kept)
 
 
 def region_choices(site: Site) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -1,0 +1,108 @@
+"""Put the API together: the core's operations, those of plugins, the description and its page."""
+
+from __future__ import annotations
+
+import http
+from functools import cache
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, json, render_template
+from flask_smorest import Api
+
+from keyun import __version__
+from keyun.access import public
+from keyun.api import core, problems
+from keyun.api.docs import chapters
+from keyun.errors import PluginError
+from keyun.plugins.base import Plugin
+from keyun.site import Site
+from keyun.web.context import actor
+
+ROOT = "/api/v1"
+DESCRIPTION = (
+    "程序用 `Authorization: Bearer <密钥>`；没有密钥时只见公开内容。错误是 application/problem+json，"
+    "时刻都带时区（UTC），列表用 `after` 翻页。"
+    " / Programs send `Authorization: Bearer <key>`; without one they see what is public. Errors are "
+    "application/problem+json, moments carry their offset (UTC), lists are paged by `after`."
+)
+
+
+class KeyunApi(Api):  # type: ignore[misc]
+    """flask-smorest without its error handlers, which would answer pages too and lose ``Allow``."""
+
+    ERROR_SCHEMA = problems.ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        problems.install(self._app)
+
+    def _register_responses(self) -> None:
+        content = {problems.TYPE: {"schema": self.ERROR_SCHEMA}}
+        for status in http.HTTPStatus:
+            if status >= 400:
+                described = {"description": status.phrase, "content": content}
+                self.spec.components.response(status.name, described, lazy=True)
+        described = {"description": "错误 / Error", "content": content}
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, described, lazy=True)
+
+
+def mount(app: Flask, site: Site) -> None:
+    """See :func:`keyun.api.mount`."""
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["PAGINATION_HEADER_NAME"] = None
+    api = KeyunApi(app, spec_kwargs=_description(site))
+    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    api.register_blueprint(core.blueprint(), url_prefix=ROOT)
+    for plugin, blueprints in site.plugins.api():
+        for blueprint in blueprints:
+            _mount(api, plugin, blueprint)
+    app.register_blueprint(_pages(api), url_prefix=ROOT)
+    app.before_request(_identify)
+
+
+def _description(site: Site) -> dict[str, Any]:
+    config = site.runtime.config.site
+    return {
+        "title": f"{config['title']} / {config['title_en']} API",
+        "version": __version__,
+        "openapi_version": "3.1.0",
+        "info": {"description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "security": [{}, {"key": []}],
+    }
+
+
+def _mount(api: Api, plugin: Plugin, blueprint: Any) -> None:
+    if blueprint.name != f"{plugin.slot}-api":
+        raise PluginError([f"{plugin.name}: API blueprint {blueprint.name!r} must be named '{plugin.slot}-api'"])
+    api.register_blueprint(blueprint, url_prefix=f"{ROOT}/{plugin.slot}{blueprint.url_prefix or ''}")
+
+
+def _identify() -> None:
+    """Refuse a wrong key at once, and keep what only its holder may see out of every cache."""
+    if problems.is_api():
+        g.private_page = actor().is_user
+
+
+def _pages(api: Api) -> Blueprint:
+    pages = Blueprint("api", __name__)
+
+    @cache
+    def spec() -> dict[str, Any]:
+        described: dict[str, Any] = api.spec.to_dict()
+        return described
+
+    @public
+    def openapi() -> Response:
+        """The description for programs."""
+        return Response(json.dumps(spec(), indent=1), mimetype="application/json")
+
+    @public
+    def docs() -> str:
+        """The same description for people; it needs no script and asks no other server."""
+        described = spec()
+        return render_template("keyun/api_docs.html", info=described["info"], chapters=chapters(described))
+
+    pages.add_url_rule("/openapi.json", "openapi", openapi)
+    pages.add_url_rule("/docs", "docs", docs)
+    return pages

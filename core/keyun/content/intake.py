@@ -1,0 +1,103 @@
+"""Take in items from an import file: the same screening as on a page, one revision and event for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from keyun.access import Actor
+from keyun.content.models import ENDED, Content, Revision
+from keyun.content.types import ContentType, Draft
+from keyun.exchange.types import Row, RowError, Written
+from keyun.uow import UnitOfWork
+
+IMPORT = "core.import.run"
+
+
+def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tuple[int, Row]]) -> Written:
+    """Create or change items of ``kind``, known by their ``external_id``, and publish what is new.
+
+    A row that a screener refuses, or whose region is unknown, comes back as an error. What a screener
+    holds is published only when ``actor`` may review it; a row that says nothing new changes nothing.
+    """
+    unit.require(actor, IMPORT)
+    names = [row["external_id"] for _, row in rows]
+    query = sa.select(kind.model).where(Content.type == kind.name, Content.external_id.in_(names))
+    known = {item.external_id: item for item in unit.session.scalars(query)}
+    errors: list[RowError] = []
+    written: dict[str, list[Content]] = {"created": [], "changed": []}
+    for number, row in rows:
+        values = {k: v for k, v in row.items() if k != "external_id"}
+        held, reasons = _judge(actor, unit, kind, values)
+        if reasons:
+            errors.append(RowError(number, " ".join(reasons), row))
+            continue
+        item = known.get(row["external_id"])
+        if item is None:
+            item = known[row["external_id"]] = _new(actor, unit, kind, row["external_id"], values, held)
+            unit.session.add(item)
+            written["created"].append(item)
+        elif item.state not in ENDED and _change(actor, unit, item, values, held):
+            written["changed"].append(item)
+    unit.session.flush()
+    for verb, items in written.items():
+        for item in items:
+            _remember(actor, unit, kind, item, verb)
+    return Written(len(written["created"]), len(written["changed"]), errors)
+
+
+def _judge(
+    actor: Actor, unit: UnitOfWork, kind: ContentType, values: Mapping[str, Any]
+) -> tuple[str, list[str]]:
+    """Why the row is held, and why it is refused."""
+    region = values.get("region")
+    if region and region not in unit.site.regions:
+        return "", [f"行政区划代码 {region} 不存在。 (Unknown region code.)"]
+    draft = Draft(kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, values)
+    verdicts = unit.site.plugins.screen(actor, draft)
+    refused = [v.reason for v in verdicts if v.refused]
+    return " ".join(v.reason for v in verdicts), refused
+
+
+def _new(
+    actor: Actor, unit: UnitOfWork, kind: ContentType, external_id: str, values: Mapping[str, Any], held: str
+) -> Content:
+    item = kind.model(
+        **values, type=kind.name, external_id=external_id, owner_id=actor.user_id, created_at=unit.now,
+        changed_at=unit.now,
+    )
+    _settle(actor, unit, item, held)
+    return item
+
+
+def _change(actor: Actor, unit: UnitOfWork, item: Content, values: Mapping[str, Any], held: str) -> bool:
+    new = {name: value for name, value in values.items() if getattr(item, name) != value}
+    for name, value in new.items():
+        setattr(item, name, value)
+    if new:
+        item.changed_at = unit.now
+        if item.state == "published":
+            _settle(actor, unit, item, held)
+    return bool(new)
+
+
+def _settle(actor: Actor, unit: UnitOfWork, item: Content, held: str) -> None:
+    """Publish ``item``, or leave it to a reviewer when it is held and ``actor`` is none."""
+    if held and not unit.site.access.allows(actor, "core.content.review", item):
+        item.state, item.note = "submitted", held
+        return
+    if held:
+        item.reviewed_at = unit.now
+    item.state, item.note, item.published_at = "published", "", item.published_at or unit.now
+
+
+def _remember(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, verb: str) -> None:
+    data = kind.schema().dump(item)
+    unit.session.add(
+        Revision(content_id=item.id, version=item.version, at=unit.now, actor_id=actor.user_id, data=data)
+    )
+    unit.record(f"content.{verb}", item.type, item.id, actor, version=item.version)
+    if verb == "created" and item.state == "published":
+        unit.record("content.published", item.type, item.id, actor)
