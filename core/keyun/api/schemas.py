@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 from keyun.api.fields import Moment, Whole
 from keyun.api.paging import PageArguments
 
+MAX_PAGE = 50
 CODE = validate.Regexp(r"^[0-9]{6}\Z", error="地区代码是六位数字，如 511402。 (A region code has six digits.)")
 
 
@@ -130,7 +131,7 @@ class SearchArguments(Schema):
     q = fields.String(required=True, validate=validate.Length(1, 200))
     type = fields.String(load_default=None, validate=validate.Length(1, 60))
     region = fields.String(load_default=None, validate=CODE)
-    page = Whole(load_default=1, validate=validate.Range(1, 50))
+    page = Whole(load_default=1, validate=validate.Range(1, MAX_PAGE))
     limit = Whole(load_default=20, validate=validate.Range(1, 50))
 
 

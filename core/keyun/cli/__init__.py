@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -51,12 +52,22 @@ class Lazy(Group):
                 formatter.write_dl([(n, title) for n, (_, title) in sorted(groups.items())])
 
 
+def _console(ctx: click.Context) -> Console:
+    """The console of this call. Click resolves commands, and prints help, before it calls the group."""
+    if ctx.obj is None:
+        instance = ctx.params.get("instance") or os.environ.get("KEYUN_INSTANCE") or "instance"
+        ctx.obj = Console(Path(instance))
+        ctx.call_on_close(ctx.obj.close)
+    found: Console = ctx.obj
+    return found
+
+
 def _plugin_groups(ctx: click.Context) -> dict[str, tuple[str, str]]:
     """Command group to (plugin name, title) for the enabled plugins; reads manifests only."""
     from keyun.plugins import state
 
-    console = ctx.find_object(Console)
-    if console is None or not (console.instance / "plugins.toml").is_file():
+    console = _console(ctx)
+    if not (console.instance / "plugins.toml").is_file():
         return {}
     manifests = console.installation.manifests
     enabled = state.load(console.instance / "plugins.toml").enabled
@@ -64,9 +75,7 @@ def _plugin_groups(ctx: click.Context) -> dict[str, tuple[str, str]]:
 
 
 def _plugin_group(ctx: click.Context, group: str, name: str) -> click.Command:
-    console = ctx.find_object(Console)
-    assert console is not None  # the top group made it
-    site = console.site
+    site = _console(ctx).site
     for plugin in site.plugins.plugins.values():
         if plugin.name == name:
             commands = {c.name or "": c for c in site.plugins.commands(plugin)}
@@ -89,8 +98,7 @@ def _plugin_group(ctx: click.Context, group: str, name: str) -> click.Command:
 @click.pass_context
 def cli(ctx: click.Context, instance: Path) -> None:
     """科云 Keyun: a science-and-technology cloud that an association hosts itself."""
-    ctx.obj = Console(instance)
-    ctx.call_on_close(ctx.obj.close)
+    _console(ctx)
 
 
 def main(arguments: list[str] | None = None) -> Any:

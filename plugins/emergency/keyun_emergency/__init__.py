@@ -1,1 +1,1 @@
-"""The plugin emergency."""
+"""应急科普: what to do in a hazard; never a warning."""

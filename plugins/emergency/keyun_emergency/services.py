@@ -1,82 +1,95 @@
-"""What the library of resources allows. Keyun never issues warnings: it explains what to do."""
+"""Lists of resources, who may write them, and what keeps them from looking like a warning."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import fields, validate
+from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
-from keyun.content import ContentType, change, create, publish, published
-from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE
-from keyun.errors import Invalid
-from keyun.exchange import Importer, Row, RowError, Written
-from keyun.forms import Form, RegionCode, Text
+from keyun.api import Page, page
+from keyun.content import Content, ContentType, Draft, Verdict, published
+from keyun.plugins import Permission
 from keyun.uow import UnitOfWork
 from keyun_emergency.models import RESOURCE, Resource
+from keyun_emergency.schemas import ResourceSchema
 
-#: Keyun's own short list of hazards, not a claim to any national table.
-HAZARDS = ("earthquake", "flood", "debris-flow", "forest-fire", "heat", "cold", "lightning", "other")
-PHASES = ("before", "during", "after")
-MOST = 200
-
-
-class ResourceSchema(Form):
-    """A resource."""
-
-    title = Text("标题", MAX_TITLE, least=2)
-    summary = Text("摘要", MAX_SUMMARY)
-    body = Text("正文", MAX_BODY, least=1)
-    hazard = fields.String(required=True, validate=validate.OneOf(HAZARDS), metadata={"label": "灾种"})
-    phase = fields.String(load_default="during", validate=validate.OneOf(PHASES), metadata={"label": "阶段"})
-    voucher = Text("担保人或单位", 120, least=1)
-    region = RegionCode(required=True)
-
-
-class ResourceRow(ResourceSchema):
-    """One row of a resources file."""
-
-    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+PAGE_SIZE = 20
+MOST_DRAFTS = 50
+NOTICE = (
+    "科云不发布预警，本内容是科普知识；预警以 12379、当地政府和应急、气象部门发布为准，紧急情况拨打 110、119、120。"
+    " (Keyun never issues warnings; follow 12379 and the authorities.)"
+)
+NO_SOURCE = "请写明来源，避险知识必须能查证。 (Name the source.)"
+NO_VOUCHER = "请写明审定者，避险知识须有人把关。 (Name who vouches for it.)"
+LIKE_A_WARNING = (
+    "内容看起来像预警信息，须经审核；科云只发布科普，不发布预警。 (It reads like a warning; a reviewer looks at it first.)"
+)
+#: A warning in force, not a text about warnings: a colour with 预警, or one that is issued, raised or lifted.
+WARNING = re.compile(r"[红橙黄蓝]色(?:预警|警报)|(?:发布|升级|解除|启动)[^。！？\n]{0,12}(?:预警|警报|应急响应)")
 
 
 def resource_type() -> ContentType:
-    """应急科普资源."""
-    return ContentType(RESOURCE, Resource, ResourceSchema, "emergency.resource", "应急科普资源", "emergency resources")
+    """The content type of this plugin."""
+    return ContentType(
+        RESOURCE, Resource, ResourceSchema, "emergency.show", "应急科普资料", "emergency resource", level=0
+    )
 
 
-def resources(unit: UnitOfWork, hazard: str | None) -> Sequence[Resource]:
-    """Published resources of a hazard; open to everyone."""
-    query = sa.select(Resource).where(published(unit.now))
-    if hazard:
+def permissions() -> tuple[Permission, ...]:
+    """Editors write; others read."""
+    editors = frozenset({"editor", "staff", "admin"})
+    return (
+        Permission(f"{RESOURCE}.create", "起草应急科普资料", "draft a resource", editors),
+        Permission(f"{RESOURCE}.edit", "修改应急科普资料", "edit a resource", editors, owner=True),
+        Permission(f"{RESOURCE}.publish", "发布应急科普资料", "publish a resource", editors),
+        Permission(f"{RESOURCE}.withdraw", "撤回应急科普资料", "withdraw a resource", editors, owner=True),
+    )
+
+
+def resources(
+    actor: Actor,
+    unit: UnitOfWork,
+    hazard: str | None = None,
+    after: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> Page[Resource]:
+    """A page of public resources, newest first; open to everyone, so there is nothing to check.
+
+    :raises Invalid: when ``after`` is not the ``next`` of a page.
+    """
+    query = sa.select(Resource).where(published(unit.now)).options(joinedload(Resource.organization))
+    if hazard is not None:
         query = query.where(Resource.hazard == hazard)
-    return unit.session.scalars(query.order_by(Resource.hazard, Resource.phase, Resource.id).limit(MOST)).all()
+    keys: Sequence[Any] = (Resource.published_at, Resource.id)
+    return page(unit.session, query, keys, after=after, limit=limit)
 
 
-def importer() -> Importer:
-    """Import of resources."""
-    return Importer("resources", "应急科普资源", ResourceRow, write, "core.import.run")
+def present(actor: Actor, unit: UnitOfWork) -> set[str]:
+    """The hazards there is something public about; open to everyone."""
+    query = sa.select(Resource.hazard).where(published(unit.now), Content.type == RESOURCE).distinct()
+    return set(unit.session.scalars(query))
 
 
-def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
-    """Write one chunk; a resource that screening refuses comes back as an error."""
-    unit.require(actor, "core.import.run")
-    ids = [r["external_id"] for _, r in rows]
-    known = {i.external_id: i for i in unit.session.scalars(sa.select(Resource).where(Resource.external_id.in_(ids)))}
-    created = changed = 0
-    errors: list[RowError] = []
-    for number, row in rows:
-        values = {k: v for k, v in row.items() if k != "external_id"}
-        try:
-            with unit.session.begin_nested():
-                if row["external_id"] in known:
-                    change(actor, unit, known[row["external_id"]], values)
-                    changed += 1
-                else:
-                    item = create(actor, unit, resource_type(), values)
-                    item.external_id = row["external_id"]
-                    publish(actor, unit, item)
-                    created += 1
-        except Invalid as e:
-            errors.append(RowError(number, str(e), row))
-    return Written(created, changed, errors)
+def drafts(actor: Actor, unit: UnitOfWork) -> Sequence[Resource]:
+    """What ``actor`` wrote and the public does not see yet."""
+    unit.require(actor, f"{RESOURCE}.create")
+    query = sa.select(Resource).where(
+        Resource.owner_id == actor.user_id, Resource.state.in_(("draft", "submitted", "rejected"))
+    )
+    return unit.session.scalars(query.order_by(Resource.changed_at.desc()).limit(MOST_DRAFTS)).all()
+
+
+def screen(draft: Draft) -> Verdict | None:
+    """Refuse a resource without source or voucher; hold what reads like a warning."""
+    if draft.type != RESOURCE:
+        return None
+    checks = (("source", NO_SOURCE), ("voucher", NO_VOUCHER))
+    missing = [reason for name, reason in checks if not str(draft.values.get(name) or "").strip()]
+    if missing:
+        return Verdict.refuse(" ".join(missing))
+    text = "\n".join((draft.title, draft.summary, draft.body))
+    return Verdict.hold(LIKE_A_WARNING) if WARNING.search(text) else None

@@ -142,7 +142,7 @@ def _insert(
             sa.select(core.c.external_id, core.c.id).where(
                 core.c.type == kind.name, core.c.external_id.in_([r["external_id"] for r in rows])
             )
-        ).tuples()
+        ).tuples().all()
     )
     names = [c.name for c in own.columns if c.name != "id"]
     unit.session.execute(
@@ -178,7 +178,7 @@ def write_people(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]
     unit.require(actor, "core.import.run")
     names = {r["user"] for _, r in rows}
     users = dict(
-        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names))).tuples()
+        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names))).tuples().all()
     )
     people = {
         p.user_id: p

@@ -118,7 +118,9 @@ class Matcher:
                 place = place[place < self.main.size]
                 dead[place[np.isin(self.main.keys[place], keys)]] = 1
             living = [r for _, r in sorted(self._changed.items()) if r is not None]
-            delta = build(living, self.analyzer, self.weights, self._frozen) if living else None
+            # Statistics of fewer records than the delta has say nothing; it then keeps its own.
+            frozen = self._frozen if self.main.size >= len(living) else None
+            delta = build(living, self.analyzer, self.weights, frozen) if living else None
             self._state = (dead, delta)
 
     def match(self, query: Query, top: Mapping[str, int]) -> Answer:
