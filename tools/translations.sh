@@ -11,7 +11,8 @@ for package in "$@"; do
     pot="$(mktemp)"
     "$PYBABEL" -q extract --mapping babel.cfg --keywords lazy_gettext --no-location --sort-output \
         --project keyun --version 1 --output "$pot" "$package"
-    if ! grep -q '^msgid "[^"]' "$pot" && ! grep -q '^msgid ""$' "$pot"; then
+    # The header is the first msgid; a package with no other has nothing to say.
+    if [ "$(grep -c '^msgid' "$pot")" -lt 2 ]; then
         rm -f "$pot"
         continue
     fi

@@ -79,7 +79,7 @@ def only_loaded_types(state: ORMExecuteState) -> None:
     if names is None or not state.is_select or state.is_column_load or state.is_relationship_load:
         return
     state.statement = state.statement.options(
-        with_loader_criteria(Content, Content.type.in_(names), include_aliases=True)
+        with_loader_criteria(Content, lambda cls: cls.type.in_(names), include_aliases=True)
     )
 
 

@@ -1,0 +1,153 @@
+"""People register, log in and out, and change what is theirs; nobody learns who else has an account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from keyun.accounts import User
+from keyun.testing import Browser, make_organization, make_user
+from keyun.web.login import is_local
+
+MakeApp = Callable[..., Flask]
+PERSON = {"login": "xiaoming", "name": "小明", "region": "511402", "password": "correct horse"}
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Browser:
+    client = app.test_client()
+    assert isinstance(client, Browser)
+    return client
+
+
+def add_user(app: Flask, **values: object) -> User:
+    with app.extensions["keyun"].writing() as unit:
+        return make_user(unit, **values)  # type: ignore[arg-type]
+
+
+def text(client: Browser, path: str) -> str:
+    return client.get(path).get_data(as_text=True)
+
+
+def test_a_visitor_registers_logs_out_and_logs_in_again(visitor: Browser) -> None:
+    assert visitor.submit("/register", PERSON).location == "/"
+    assert "小明" in text(visitor, "/")
+    assert visitor.submit("/logout").status_code == 303
+    assert "小明" not in text(visitor, "/")
+    answer = visitor.submit("/login", {"login": "xiaoming", "password": "correct horse", "next": "/account"})
+    assert answer.location == "/account"
+    assert "小明" in text(visitor, "/account")
+
+
+def test_a_wrong_password_an_unknown_name_and_a_closed_account_read_the_same(app: Flask, visitor: Browser) -> None:
+    add_user(app, login="open", password="long enough")
+    add_user(app, login="closed", password="long enough", active=False)
+    tries = [("open", "wrong one"), ("nobody", "wrong one"), ("closed", "long enough"), ("", "")]
+    answers = [visitor.submit("/login", {"login": n, "password": p}) for n, p in tries]
+    assert {a.status_code for a in answers} == {403}
+    assert all("用户名或密码不对。" in a.get_data(as_text=True) for a in answers)
+
+
+def test_what_was_typed_stays_when_a_registration_is_refused_but_no_password_comes_back(visitor: Browser) -> None:
+    answer = visitor.submit("/register", PERSON | {"login": "x", "password": "hush-hush-secret", "region": "999999"})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert 'value="小明"' in page
+    assert "hush-hush-secret" not in page
+    assert 'aria-describedby="login-error' in page
+
+
+def test_two_people_cannot_have_one_log_in_name(app: Flask, visitor: Browser) -> None:
+    add_user(app, login="xiaoming")
+    answer = visitor.submit("/register", PERSON)
+    assert (answer.status_code, "已被使用" in answer.get_data(as_text=True)) == (422, True)
+
+
+def test_an_account_that_is_closed_is_out_at_once(app: Flask, visitor: Browser) -> None:
+    user = add_user(app, name="离职者")
+    visitor.log_in(user)
+    assert "离职者" in text(visitor, "/account")
+    with app.extensions["keyun"].writing() as unit:
+        unit.session.execute(sa.update(User).values(active=False))
+    assert visitor.get("/account").location.startswith("/login?")
+
+
+def test_a_changed_password_ends_the_other_sessions_and_keeps_this_one(app: Flask) -> None:
+    user = add_user(app, login="li", password="first password")
+    here, elsewhere = app.test_client(), app.test_client()
+    for browser in (here, elsewhere):
+        assert isinstance(browser, Browser)
+        browser.log_in(user)
+    assert isinstance(here, Browser)
+    assert here.submit("/account/password", {"old": "wrong", "new": "second password"}).status_code == 422
+    assert here.submit("/account/password", {"old": "first password", "new": "short"}).status_code == 422
+    assert here.submit("/account/password", {"old": "first password", "new": "second password"}).status_code == 303
+    assert here.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 303
+    assert here.submit("/login", {"login": "li", "password": "second password"}).status_code == 303
+
+
+def test_a_log_in_starts_a_new_session(app: Flask, visitor: Browser) -> None:
+    add_user(app, login="li", password="first password")
+    with visitor.session_transaction() as session:
+        session["planted"] = "by somebody else"
+    visitor.submit("/login", {"login": "li", "password": "first password"})
+    with visitor.session_transaction() as session:
+        assert "planted" not in session
+
+
+def test_the_account_page_explains_the_verification_and_names_the_organizations(app: Flask, visitor: Browser) -> None:
+    with app.extensions["keyun"].writing() as unit:
+        user = make_user(unit, level=0, organizations=[make_organization(unit, "示范合作社")])
+    visitor.log_in(user)
+    page = text(visitor, "/account")
+    assert "示范合作社" in page
+    assert "未认证" in page
+    assert "核实手机号" in page
+
+
+def test_the_profile_is_changed_and_a_bad_region_is_refused(app: Flask, visitor: Browser) -> None:
+    visitor.log_in(add_user(app))
+    assert visitor.submit("/account", {"name": "新名字", "region": "999999"}).status_code == 422
+    assert visitor.submit("/account", {"name": "新名字", "region": "510100"}).status_code == 303
+    page = text(visitor, "/account")
+    assert "新名字" in page
+    assert '<option value="510100" selected>' in page
+
+
+def test_a_region_elsewhere_stays_chosen(app: Flask, visitor: Browser) -> None:
+    visitor.log_in(add_user(app, region="110101"))
+    assert '<option value="110101" lang="zh-CN" selected>北京市东城区</option>' in text(visitor, "/account")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "\\\\evil.example",
+     "/\t/evil.example", " /a", "evil.example", "", "/" + "a" * 3000, "/\n/evil.example"],
+)  # fmt: skip
+def test_after_the_log_in_nobody_is_led_to_another_site(address: str) -> None:
+    assert not is_local(address)
+
+
+def test_next_leads_to_pages_of_this_site_only(app: Flask, visitor: Browser) -> None:
+    add_user(app, login="li", password="first password")
+    form = {"login": "li", "password": "first password"}
+    assert visitor.submit("/login", form | {"next": "https://evil.example/"}).location == "/"
+    assert visitor.submit("/login", form | {"next": "/search?q=柑橘"}).location.startswith("/search?q=")
+
+
+def test_too_many_log_ins_are_stopped_and_other_pages_are_not(make_app: MakeApp) -> None:
+    visitor = make_app(config={"web": {"login_limit": "2 per minute"}}).test_client()
+    assert isinstance(visitor, Browser)
+    answers = [visitor.submit("/login", {"login": "nobody", "password": "x"}) for _ in range(3)]
+    assert [a.status_code for a in answers] == [403, 403, 429]
+    assert "操作太频繁" in answers[-1].get_data(as_text=True)
+    assert visitor.get("/").status_code == 200
