@@ -97,9 +97,10 @@ def main() -> None:
     options.add_argument("--needs", type=int, default=500)
     options.add_argument("--whoosh", type=int, default=20_000, help="offers in Whoosh's index; 0 leaves it out")
     given = options.parse_args()
-    scale = "sichuan2020" if given.offers > 1000 else "small"
+    wanted = "sichuan2020" if given.offers > 1000 else "small"
+    scale = next(s for s in generate.SCALES if s.name == wanted)
     folder = generate.default_folder(scale)
-    generate.generate(scale, folder, ("offers", "needs"))
+    generate.generate(scale, folder, ("offers.jsonl", "needs.jsonl"))
     needs = list(islice(lines(folder / "needs.jsonl"), given.needs))
     rows: list[Row] = []
 

@@ -13,12 +13,12 @@ import numpy as np
 from keyun.regions.codes import nearness
 from keyun.search.analysis import Analyzer
 from keyun_marketplace.matching import store
-from keyun_marketplace.matching.explain import Places, contributions, phrases, places
+from keyun_marketplace.matching.asked import Asked, take_apart
+from keyun_marketplace.matching.explain import phrases, shares
 from keyun_marketplace.matching.factors import Factors
 from keyun_marketplace.matching.kernels import Kernel
 from keyun_marketplace.matching.records import KIND_NUMBER, Candidate, Part, Query, Record, Weights
 from keyun_marketplace.matching.segment import Array, Segment, build, statistics
-from keyun_marketplace.matching.tokens import hashes, query_terms
 
 #: Neighbours that vote on the discipline of a text, and the share of votes that is worth telling.
 VOTERS = 30
@@ -51,13 +51,6 @@ class _Guess(NamedTuple):
 
     discipline: str | None
     confidence: float
-
-
-class _Asked(NamedTuple):
-    """The terms of a query, and where they stand in its text."""
-
-    terms: Sequence[str]
-    places: Places
 
 
 class Matcher:
@@ -125,32 +118,28 @@ class Matcher:
 
     def match(self, query: Query, top: Mapping[str, int]) -> Answer:
         """The best ``top[kind]`` records of each kind for ``query``, explained."""
-        found = query_terms(self.analyzer, query)
-        numbers = hashes(t for t, _ in found)
-        amounts = np.array([w for _, w in found], np.float32)
+        asked = take_apart(self.analyzer, query)
         dead, delta = self._state
-        scored = [self._score(self.main, dead, numbers, amounts, 0)]
+        scored = [self._score(self.main, dead, asked, 0)]
         if delta is not None:
-            scored.append(self._score(delta, np.zeros(delta.size, np.int8), numbers, amounts, 1))
+            scored.append(self._score(delta, np.zeros(delta.size, np.int8), asked, 1))
         usable = any((s.terms >= 0).any() for s in scored)
-        discipline, confidence = query.discipline, 1.0 if query.discipline else 0.0
-        if usable and discipline is None and query.predict:
-            discipline, confidence = self._predict(scored, query, top)
-        guess = _Guess(discipline, confidence)
+        guess = _Guess(query.discipline, 1.0 if query.discipline else 0.0)
+        if usable and query.discipline is None and query.predict:
+            guess = self._predict(scored, query, top)
         candidates: dict[str, Sequence[Candidate]] = dict.fromkeys(top, ())
         if usable:
-            asked = _Asked([t for t, _ in found], places(self.analyzer, query.text))
-            candidates = {kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0}
+            candidates |= {kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0}
         for s in scored:
             s.scores.fill(0)
-        return Answer(candidates, usable, discipline, confidence)
+        return Answer(candidates, usable, guess.discipline, guess.confidence)
 
-    def _score(self, segment: Segment, dead: Array, numbers: Sequence[int], amounts: Array, slot: int) -> _Scored:
+    def _score(self, segment: Segment, dead: Array, asked: Asked, slot: int) -> _Scored:
         scores = self._scratch(slot, segment.size)
-        terms = segment.term_numbers(numbers)
+        terms = segment.term_numbers(asked.hashes)
         known = terms >= 0
-        self.kernel.accumulate(segment, terms[known], amounts[known], scores)
-        return _Scored(segment, dead, terms, amounts, scores)
+        self.kernel.accumulate(segment, terms[known], asked.weights[known], scores)
+        return _Scored(segment, dead, terms, asked.weights, scores)
 
     def _scratch(self, slot: int, size: int) -> Array:
         """A zeroed array that this thread uses again for each query."""
@@ -182,7 +171,7 @@ class Matcher:
 
     def _predict(
         self, scored: Sequence[_Scored], query: Query, kinds: Iterable[str]
-    ) -> tuple[str | None, float]:
+    ) -> _Guess:
         """Let the nearest neighbours vote with their text scores; no answer below a clear share."""
         votes: dict[str, float] = {}
         for s in scored:
@@ -198,10 +187,10 @@ class Matcher:
                         name = s.segment.discipline_names[number]
                         votes[name] = votes.get(name, 0.0) + float(score) ** 2
         if not votes:
-            return None, 0.0
+            return _Guess(None, 0.0)
         best = max(votes, key=lambda n: (votes[n], n))
         share = votes[best] / sum(votes.values())
-        return (best, share) if share >= CONFIDENT else (None, 0.0)
+        return _Guess(best, share) if share >= CONFIDENT else _Guess(None, 0.0)
 
     def _best(
         self, scored: Sequence[_Scored], query: Query, kind: str, k: int, guess: _Guess, asked: _Asked
@@ -218,18 +207,16 @@ class Matcher:
         found: dict[tuple[int, int], Candidate] = {}
         for number, s in enumerate(scored):
             mine = [r for r in best if r[2] == number]
-            table = self._table(s, [r[3] for r in mine])
+            if not mine:
+                continue
+            documents = np.array([r[3] for r in mine], np.int32)
+            table = self.kernel.contributions(s.segment, s.terms, s.weights, documents)
+            texts, told = table.sum(axis=0).tolist(), shares(asked, table)
             for column, (negative, key, _, doc) in enumerate(mine):
-                matched = {asked.terms[t]: v for t, v in zip(table[0], table[1][:, column], strict=True) if v}
-                parts = phrases(asked.places, matched)
-                parts += self._bonuses(s.segment, doc, query, guess, sum(matched.values()))
+                parts = phrases(asked, told, column)
+                parts += self._bonuses(s.segment, doc, query, guess, texts[column])
                 found[number, doc] = Candidate(key, kind, *_exact(-negative, parts))
         return [found[r[2], r[3]] for r in best]
-
-    @staticmethod
-    def _table(s: _Scored, docs: Sequence[int]) -> tuple[Array, Array]:
-        known = np.flatnonzero(s.terms >= 0)
-        return known, contributions(s.segment, s.terms[known], s.weights[known], np.array(docs, np.int32))
 
     def _bonuses(self, segment: Segment, doc: int, query: Query, guess: _Guess, text: float) -> list[Part]:
         """The shares of the text's score that this record gained, as the kernel added them."""

@@ -59,9 +59,13 @@ def _select(
     size = 0
     zero = np.float32(0)
     one = np.float32(1)
+    # No record gains more than all bonuses; added in the order of the real ones, so never rounded below.
+    most = one + f.field + f.county + f.verified + f.fresh
     for d in range(scores.shape[0]):
         text = scores[d]
-        if text <= zero or dead[d] != 0 or kinds[d] != f.kind:
+        if text <= zero or (size == k and text * most < top[0]):
+            continue
+        if dead[d] != 0 or kinds[d] != f.kind:
             continue
         if f.owner != 0 and owners[d] == f.owner:
             continue
@@ -100,6 +104,24 @@ def _select(
     return size
 
 
+@_jit
+def _contributions(pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, documents: Any, table: Any) -> None:
+    for row in range(terms.shape[0]):
+        if terms[row] < 0:
+            continue
+        start, end = pointer[terms[row]], pointer[terms[row] + 1]
+        for column in range(documents.shape[0]):
+            low, high = start, end
+            while low < high:
+                middle = (low + high) // 2
+                if ids[middle] < documents[column]:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < end and ids[low] == documents[column]:
+                table[row, column] = impacts[low] * weights[row]
+
+
 def accumulate(segment: Segment, terms: Array, weights: Array, scores: Array) -> None:
     """Add the impacts of ``terms`` (numbers, in this order) times ``weights`` to ``scores`` (float32)."""
     _accumulate(segment.pointer, segment.ids, segment.impacts, terms, weights, scores)
@@ -115,3 +137,10 @@ def select(segment: Segment, scores: Array, dead: Array, factors: Factors, k: in
     top, docs = top[:size], docs[:size]
     order = np.lexsort((docs, -top))
     return docs[order], top[order]
+
+
+def contributions(segment: Segment, terms: Array, weights: Array, documents: Array) -> Array:
+    """What each term (row) adds to each document (column): float64, zero where it does not occur."""
+    table = np.zeros((len(terms), len(documents)))
+    _contributions(segment.pointer, segment.ids, segment.impacts, terms, weights, documents, table)
+    return table

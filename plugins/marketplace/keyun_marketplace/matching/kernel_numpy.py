@@ -48,3 +48,19 @@ def multipliers(segment: Segment, found: Array, f: Factors) -> Array:
     value += np.where(segment.verified[found] != 0, f.verified, np.float32(0))
     value += np.where(segment.days[found] >= f.fresh_since, f.fresh, np.float32(0))
     return value
+
+
+def contributions(segment: Segment, terms: Array, weights: Array, documents: Array) -> Array:
+    """What each term (row) adds to each document (column): float64, zero where it does not occur."""
+    table = np.zeros((len(terms), len(documents)))
+    order = np.argsort(documents)
+    asked = documents[order]
+    for row, (term, weight) in enumerate(zip(terms, weights, strict=True)):
+        if term < 0:
+            continue
+        start, end = segment.pointer[term], segment.pointer[term + 1]
+        ids = segment.ids[start:end]
+        place = np.searchsorted(ids, asked)
+        hit = np.flatnonzero(ids[np.minimum(place, len(ids) - 1)] == asked)
+        table[row, order[hit]] = segment.impacts[start:end][place[hit]] * weight
+    return table

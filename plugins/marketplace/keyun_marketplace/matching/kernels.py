@@ -20,6 +20,8 @@ class Kernel(Protocol):
         self, segment: Segment, scores: Array, dead: Array, factors: Factors, k: int
     ) -> tuple[Array, Array]: ...
 
+    def contributions(self, segment: Segment, terms: Array, weights: Array, documents: Array) -> Array: ...
+
 
 def available() -> tuple[str, ...]:
     """The kernels that can be used here, best first."""

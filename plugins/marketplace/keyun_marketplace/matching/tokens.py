@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
 from functools import lru_cache
 
 from keyun.search.analysis import HAN, Analyzer
-from keyun_marketplace.matching.records import MAX_TEXT, Query, Record, Weights
+from keyun_marketplace.matching.records import MAX_TEXT, Record, Weights
 
 BIGRAM = "\x02"
 
@@ -39,22 +37,3 @@ def bag(analyzer: Analyzer, record: Record, weights: Weights) -> dict[str, float
             for term in terms(analyzer, text):
                 counts[term] = counts.get(term, 0.0) + weight
     return counts
-
-
-def query_terms(analyzer: Analyzer, query: Query) -> list[tuple[str, float]]:
-    """The distinct terms of ``query`` in a fixed order, each with its weight.
-
-    A term that is written several times counts a little more; what stands among the keywords counts twice.
-    """
-    counts = Counter(terms(analyzer, query.text))
-    chosen = set(terms(analyzer, "，".join(query.keywords))) if query.keywords else frozenset()
-    return [(t, _times(n) * (2.0 if t in chosen else 1.0)) for t, n in counts.items()]
-
-
-def _times(count: int) -> float:
-    return 1.0 if count == 1 else 1.0 + min(count - 1, 3) * 0.15
-
-
-def hashes(found: Iterable[str]) -> list[int]:
-    """The hash of each term."""
-    return [term_hash(t) for t in found]
