@@ -1,176 +1,244 @@
-"""The API of the marketplace: offers, needs, and what matches."""
+"""Offers, needs and their matches for programs."""
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import sqlalchemy as sa
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, fields, validate
 from sqlalchemy.orm import joinedload
 
 from keyun.access import public, requires
-from keyun.api.core import ContentOut
-from keyun.api.paging import ContentPage, PageArgs, page
+from keyun.api import ApiBlueprint, ItemDetailSchema, ItemSchema, PageArguments, Whole, item, operation, page
 from keyun.content import find, published
 from keyun.regions import subtree
 from keyun.web.context import actor, reading, writing
 from keyun_marketplace import services
-from keyun_marketplace.matchmaking import Matched, match_item, match_text
+from keyun_marketplace.matchmaking import Found, Matched, match_item, match_text
 from keyun_marketplace.models import Need, Offer
 
-
-class OfferOut(ContentOut):
-    """A published offer."""
-
-    keywords = fields.List(fields.String())
-    discipline = fields.String(allow_none=True)
-    kind = fields.String()
-    stage = fields.String()
-    terms = fields.String()
+CODE = validate.Regexp(r"^[0-9]{6}\Z", error="地区代码是六位数字。 (A region code has six digits.)")
 
 
-class NeedOut(ContentOut):
-    """A published need."""
+class OfferFields(Schema):
+    """What an offer adds to an item."""
 
-    keywords = fields.List(fields.String())
-    discipline = fields.String(allow_none=True)
-    budget = fields.Integer(allow_none=True)
-    deadline = fields.Date(allow_none=True)
-    outcome = fields.String()
-
-
-class OfferPage(Schema):
-    """A page of offers."""
-
-    items = fields.List(fields.Nested(OfferOut))
-    next = fields.String(allow_none=True)
+    keywords = fields.List(fields.String(), required=True)
+    discipline = fields.String(required=True, allow_none=True)
+    kind = fields.String(required=True)
+    stage = fields.String(required=True)
+    terms = fields.String(required=True)
 
 
-class NeedPage(Schema):
-    """A page of needs."""
+class NeedFields(Schema):
+    """What a need adds to an item."""
 
-    items = fields.List(fields.Nested(NeedOut))
-    next = fields.String(allow_none=True)
-
-
-class ListArgs(PageArgs):
-    """Filters of a list."""
-
-    region = fields.String(load_default=None, validate=validate.Regexp(r"^\d{6}$"))
-    discipline = fields.String(load_default=None, validate=validate.Length(max=60))
+    keywords = fields.List(fields.String(), required=True)
+    discipline = fields.String(required=True, allow_none=True)
+    budget = fields.Integer(required=True, allow_none=True)
+    deadline = fields.Date(required=True, allow_none=True)
+    outcome = fields.String(required=True)
 
 
-class PartOut(Schema):
+class OfferItemSchema(ItemSchema, OfferFields):
+    """One offer in a list."""
+
+
+class OfferDetailSchema(ItemDetailSchema, OfferFields):
+    """One offer with its text (Markdown)."""
+
+
+class NeedItemSchema(ItemSchema, NeedFields):
+    """One need in a list."""
+
+
+class NeedDetailSchema(ItemDetailSchema, NeedFields):
+    """One need with its text (Markdown)."""
+
+
+class OfferPageSchema(Schema):
+    """A page of offers, newest first."""
+
+    items = fields.List(fields.Nested(OfferItemSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class NeedPageSchema(Schema):
+    """A page of needs, newest first."""
+
+    items = fields.List(fields.Nested(NeedItemSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class ListArguments(PageArguments):
+    """Which offers or needs."""
+
+    region = fields.String(load_default=None, validate=CODE)
+    discipline = fields.String(load_default=None, validate=validate.Length(1, 60))
+
+
+class PartSchema(Schema):
     """One reason of a match and what it adds to the score."""
 
-    name = fields.String()
-    value = fields.Float()
-    why = fields.Function(lambda part: part.why("zh"))
+    name = fields.String(required=True)
+    value = fields.Float(required=True)
+    why = fields.String(required=True)
 
 
-class FoundOut(Schema):
+class FoundSchema(Schema):
     """One match; of a person nothing that tells who it is."""
 
-    kind = fields.String()
-    id = fields.String(attribute="public_id")
-    title = fields.String()
-    organization = fields.String(attribute="owner")
-    region = fields.String(allow_none=True)
-    discipline = fields.String(allow_none=True)
-    score = fields.Float()
-    parts = fields.List(fields.Nested(PartOut))
+    kind = fields.String(required=True, metadata={"description": "offer, person or need"})
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    organization = fields.String(required=True, allow_none=True)
+    region = fields.String(required=True, allow_none=True)
+    discipline = fields.String(required=True, allow_none=True)
+    score = fields.Float(required=True)
+    parts = fields.List(fields.Nested(PartSchema), required=True)
 
 
-class MatchedOut(Schema):
+class MatchedSchema(Schema):
     """Matches, best first; ``reason`` says why there are none."""
 
-    reason = fields.String()
-    matches = fields.List(fields.Nested(FoundOut), attribute="ranked")
+    reason = fields.String(required=True)
+    matches = fields.List(fields.Nested(FoundSchema), required=True)
 
 
-class SentenceIn(Schema):
+class SentenceBody(Schema):
     """A need in one sentence."""
 
     class Meta:
         unknown = RAISE
 
     text = fields.String(required=True, validate=validate.Length(2, 2000))
-    region = fields.String(required=True, validate=validate.Regexp(r"^\d{6}$"))
+    region = fields.String(required=True, validate=CODE)
 
 
-class MatchIn(SentenceIn):
+class MatchBody(Schema):
     """A sentence that is matched without posting it."""
 
-    region = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(r"^\d{6}$"))
-    top = fields.Integer(load_default=10, strict=True, validate=validate.Range(1, 50))
+    class Meta:
+        unknown = RAISE
+
+    text = fields.String(required=True, validate=validate.Length(2, 2000))
+    region = fields.String(load_default=None, allow_none=True, validate=CODE)
+    top = Whole(load_default=10, validate=validate.Range(1, 50))
 
 
-def blueprint(name: str) -> Blueprint:
-    """The endpoints, mounted below ``/api/v1/<slot>``."""
-    api = Blueprint(name, __name__, description="marketplace")
-    listing = api.arguments(ListArgs, location="query")
-    api.route("/offers")(public(listing(api.response(200, OfferPage)(offers))))
-    api.route("/needs", methods=["GET"])(public(listing(api.response(200, NeedPage)(needs))))
-    api.route("/needs", methods=["POST"], endpoint="post_need")(
-        requires("marketplace.need.create")(api.arguments(SentenceIn)(api.response(201, NeedOut)(post_need)))
+def blueprint(name: str) -> ApiBlueprint:
+    """``/api/v1/marketplace``."""
+    api = ApiBlueprint(name, __name__, description="供需市场 / Marketplace")
+    operation(api, "/offers", offers, OfferPageSchema, "科技所能 / Offers", query=ListArguments)
+    operation(api, "/needs", needs, NeedPageSchema, "科技所需 / Needs", query=ListArguments)
+    operation(
+        api, "/needs", post_need, NeedDetailSchema, "发布需求 / Post a need", body=SentenceBody, methods=["POST"],
+        status=201,
+    )  # fmt: skip
+    operation(api, "/offers/<uuid:public_id>", offer, OfferDetailSchema, "一项科技所能 / One offer")
+    operation(api, "/needs/<uuid:public_id>", need, NeedDetailSchema, "一条需求 / One need")
+    operation(
+        api, "/needs/<uuid:public_id>/matches", need_matches, MatchedSchema, "需求的匹配 / What fits a need"
     )
-    api.route("/offers/<public_id>")(public(api.response(200, OfferOut)(offer)))
-    api.route("/needs/<public_id>")(public(api.response(200, NeedOut)(need)))
-    api.route("/needs/<public_id>/matches")(public(api.response(200, MatchedOut)(need_matches)))
-    api.route("/offers/<public_id>/matches")(public(api.response(200, MatchedOut)(offer_matches)))
-    api.route("/match", methods=["POST"])(public(api.arguments(MatchIn)(api.response(200, MatchedOut)(match))))
+    operation(
+        api, "/offers/<uuid:public_id>/matches", offer_matches, MatchedSchema, "科技所能的匹配 / What an offer fits"
+    )
+    operation(
+        api, "/match", match, MatchedSchema, "试匹配一句话 / Match a sentence", body=MatchBody, methods=["POST"]
+    )
     return api
 
 
-def _list(model: Any, args: dict[str, Any]) -> ContentPage:
-    unit = reading()
-    query = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
-    if args["region"]:
-        query = query.where(model.region.between(*subtree(args["region"])))
-    if args["discipline"]:
-        query = query.where(model.discipline == args["discipline"])
-    return page(unit.session, query, model, args["limit"], args["after"])
+@public
+def offers(query: dict[str, Any]) -> dict[str, Any]:
+    """Published offers, newest first, of one field and region or all."""
+    found = _page(Offer, query)
+    return {"items": [_offer(o) for o in found.items], "next": found.next}
 
 
-def offers(args: dict[str, Any]) -> ContentPage:
-    """Published offers, newest first."""
-    return _list(Offer, args)
+@public
+def needs(query: dict[str, Any]) -> dict[str, Any]:
+    """Published needs, newest first, of one field and region or all."""
+    found = _page(Need, query)
+    return {"items": [_need(n) for n in found.items], "next": found.next}
 
 
-def needs(args: dict[str, Any]) -> ContentPage:
-    """Published needs, newest first."""
-    return _list(Need, args)
+@public
+def offer(public_id: uuid.UUID) -> dict[str, Any]:
+    """One offer with its text."""
+    found = find(actor(), reading(), Offer, str(public_id))
+    return _offer(found) | {"body": found.body}
 
 
-def offer(public_id: str) -> Offer:
-    """One offer."""
-    return find(actor(), reading(), Offer, public_id)
+@public
+def need(public_id: uuid.UUID) -> dict[str, Any]:
+    """One need with its text."""
+    found = find(actor(), reading(), Need, str(public_id))
+    return _need(found) | {"body": found.body}
 
 
-def need(public_id: str) -> Need:
-    """One need."""
-    return find(actor(), reading(), Need, public_id)
-
-
-def need_matches(public_id: str) -> Matched:
-    """The offers and people that fit a need, and why."""
-    return match_item(actor(), reading(), find(actor(), reading(), Need, public_id))
-
-
-def offer_matches(public_id: str) -> Matched:
-    """The needs that an offer fits, and why."""
-    return match_item(actor(), reading(), find(actor(), reading(), Offer, public_id))
-
-
-def post_need(data: dict[str, Any]) -> Need:
-    """Publish a need from one sentence and a region."""
+@requires("marketplace.need.create")
+def post_need(body: dict[str, Any]) -> dict[str, Any]:
+    """Publish a need from one sentence and a region; ask for its matches right after."""
     with writing() as unit:
-        return services.post_sentence(actor(), unit, data)
+        made = services.post_sentence(actor(), unit, body)
+        return _need(made) | {"body": made.body}
 
 
-def match(data: dict[str, Any]) -> Matched:
-    """Match a sentence without posting it."""
-    return match_text(actor(), reading(), data["text"], data["region"], data["top"])
+@public
+def need_matches(public_id: uuid.UUID) -> dict[str, Any]:
+    """The offers and people that fit a published need, and why; the parts add up to the score."""
+    found = find(actor(), reading(), Need, str(public_id))
+    return _matched(match_item(actor(), reading(), found))
 
 
+@public
+def offer_matches(public_id: uuid.UUID) -> dict[str, Any]:
+    """The needs that a published offer fits, and why."""
+    found = find(actor(), reading(), Offer, str(public_id))
+    return _matched(match_item(actor(), reading(), found))
+
+
+@public
+def match(body: dict[str, Any]) -> dict[str, Any]:
+    """Match a sentence without posting or storing it."""
+    return _matched(match_text(actor(), reading(), body["text"], body["region"], body["top"]))
+
+
+def _page(model: Any, query: dict[str, Any]) -> Any:
+    unit = reading()
+    wanted = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
+    if query["region"]:
+        wanted = wanted.where(model.region.between(*subtree(query["region"])))
+    if query["discipline"]:
+        wanted = wanted.where(model.discipline == query["discipline"])
+    keys = (model.published_at, model.id)
+    return page(unit.session, wanted, keys, after=query["after"], limit=query["limit"])
+
+
+def _offer(found: Offer) -> dict[str, Any]:
+    names = ("keywords", "discipline", "kind", "stage", "terms")
+    return item(found) | {n: getattr(found, n) for n in names}
+
+
+def _need(found: Need) -> dict[str, Any]:
+    names = ("keywords", "discipline", "budget", "deadline", "outcome")
+    return item(found) | {n: getattr(found, n) for n in names}
+
+
+def _matched(matched: Matched) -> dict[str, Any]:
+    return {"reason": matched.reason, "matches": [_found(f) for f in matched.ranked]}
+
+
+def _found(found: Found) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "id": found.public_id,
+        "title": found.title,
+        "organization": found.owner or None,
+        "region": found.region,
+        "discipline": found.discipline,
+        "score": found.score,
+        "parts": [{"name": p.name, "value": p.value, "why": p.why("zh")} for p in found.parts],
+    }
