@@ -36,7 +36,9 @@ def report(name: str, rows: Sequence[Row], as_json: bool) -> None:
         return
     print(f"{name} (load {load})")
     for r in rows:
-        ratio = f"  {r.ratio:,.1f} x against {r.peer}" if r.ratio is not None else f"  {r.peer}" if r.peer else ""
+        ratio = (
+            f"  {r.ratio:,.1f} x against {r.peer}" if r.ratio is not None else f"  {r.peer}" if r.peer else ""
+        )
         print(f"  {r.what:<58} {r.value:>14,.3f} {r.unit:<8}{ratio}")
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import generate
 from _report import Row, parser, peak_megabytes, private_megabytes, quantile, report
-
 from keyun.search.analysis import analyzer
 from keyun_marketplace.matching import store
 from keyun_marketplace.matching.engine import Matcher
@@ -82,9 +81,7 @@ def tantivy_run(offers: Sequence[dict[str, Any]]) -> Run:
 
     def run(need: dict[str, Any]) -> object:
         asked = dict.fromkeys(terms(words, query(need).text))
-        should = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(used, "text", t, "freq")) for t in asked
-        ]
+        should = [(tantivy.Occur.Should, tantivy.Query.term_query(used, "text", t, "freq")) for t in asked]
         return searcher.search(tantivy.Query.boolean_query(should), TOP).hits
 
     return run
@@ -95,7 +92,9 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--offers", type=int, default=146_000)
     options.add_argument("--needs", type=int, default=500)
-    options.add_argument("--whoosh", type=int, default=20_000, help="offers in Whoosh's index; 0 leaves it out")
+    options.add_argument(
+        "--whoosh", type=int, default=20_000, help="offers in Whoosh's index; 0 leaves it out"
+    )
     given = options.parse_args()
     wanted = "sichuan2020" if given.offers > 1000 else "small"
     scale = next(s for s in generate.SCALES if s.name == wanted)
@@ -142,7 +141,8 @@ def delta(matcher: Matcher, size: int) -> list[Row]:
     rows = []
     for count in (1, 1000):
         extra = [
-            Record(size + n, "offer", f"晚熟柑橘黄龙病检测第{n}号", ("柑橘", "黄龙病"), "提供黄龙病检测服务") for n in range(1, count)
+            Record(size + n, "offer", f"晚熟柑橘黄龙病检测第{n}号", ("柑橘", "黄龙病"), "提供黄龙病检测服务")
+            for n in range(1, count)
         ]
         matcher.apply(extra)
         new = Record(size + count, "offer", "独一无二的麒麟竭提取工艺", ("麒麟竭",), "提取与纯化")
@@ -175,8 +175,18 @@ def peers(
         slow = whoosh_of(Labelled(part, [str(r.key) for r in part], [], {}), analyzer())
         some = [{"text": query(n).text} for n in needs[:20]]
         theirs = quantile(cpu_milliseconds(slow, some), 0.5)
-        mine = quantile(cpu_milliseconds(lambda n: matcher.match(Query(body=n["text"]), {"offer": TOP}), some), 0.5)
-        rows.append(Row(f"Whoosh, {len(part)} offers, whole text, p50", theirs, "ms CPU", "ours on all offers", theirs / mine))
+        mine = quantile(
+            cpu_milliseconds(lambda n: matcher.match(Query(body=n["text"]), {"offer": TOP}), some), 0.5
+        )
+        rows.append(
+            Row(
+                f"Whoosh, {len(part)} offers, whole text, p50",
+                theirs,
+                "ms CPU",
+                "ours on all offers",
+                theirs / mine,
+            )
+        )
     return rows
 
 

@@ -14,7 +14,7 @@ __all__ = ["ROLES", "Access", "Actor", "Owned", "Permission", "anonymous", "publ
 
 F = TypeVar("F", bound=Callable[..., Any])
 PUBLIC = "public"
-#: Roles in the order of trust. The first two are never granted: everybody is anyone, who is logged in is a user.
+#: Roles in the order of trust. The first two are never granted: a visitor is anyone, who is logged in a user.
 ROLES = ("anyone", "user", "broker", "editor", "reviewer", "staff", "admin")
 
 

@@ -48,7 +48,9 @@ def create_app(site: Site) -> Flask:
 
 def _mount(app: Flask, plugin: Plugin, blueprint: Blueprint) -> None:
     if blueprint.name.partition("-")[0] != plugin.slot:
-        raise PluginError([f"{plugin.name}: blueprint {blueprint.name!r} must be named after {plugin.slot!r}"])
+        raise PluginError(
+            [f"{plugin.name}: blueprint {blueprint.name!r} must be named after {plugin.slot!r}"]
+        )
     app.register_blueprint(blueprint, url_prefix=f"/{plugin.slot}{blueprint.url_prefix or ''}")
 
 

@@ -25,7 +25,10 @@ COMPLAINTS = (
     (r"Longer than maximum length (\d+)\.", r"最多 \1 个字。 (At most \1 characters.)"),
     (r"Shorter than minimum length 1\.", "必填。 (Required.)"),
     (r"Shorter than minimum length (\d+)\.", r"至少 \1 个字。 (At least \1 characters.)"),
-    (r"Must be greater than or equal to (\S+) and less than or equal to (\S+)\.", r"须在 \1 至 \2 之间。 (\1 to \2.)"),
+    (
+        r"Must be greater than or equal to (\S+) and less than or equal to (\S+)\.",
+        r"须在 \1 至 \2 之间。 (\1 to \2.)",
+    ),
 )
 
 
@@ -59,7 +62,10 @@ class Text(fields.String):
         if not least:
             more.setdefault("load_default", "")
         super().__init__(
-            required=bool(least), validate=validate.Length(least or None, most), metadata={"label": label}, **more
+            required=bool(least),
+            validate=validate.Length(least or None, most),
+            metadata={"label": label},
+            **more,
         )
 
 
@@ -90,8 +96,10 @@ class RegionCode(fields.String):
     def __init__(self, **more: Any) -> None:
         error = "请选择地区。 (Choose a region.)"
         super().__init__(
-            validate=validate.Regexp(r"^\d{6}$", error=error), metadata={"label": "地区"},
-            error_messages={"required": error, "null": error}, **more,
+            validate=validate.Regexp(r"^\d{6}$", error=error),
+            metadata={"label": "地区"},
+            error_messages={"required": error, "null": error},
+            **more,
         )
 
 
@@ -109,7 +117,8 @@ def load(schema: Schema, data: Mapping[str, Any], *, partial: bool = False) -> d
 
 def complaint(schema: Schema, error: ValidationError) -> Invalid:
     """Turn marshmallow's messages into one :class:`Invalid` with the labels of the form."""
-    found = {str(k): _texts(v) for k, v in error.normalized_messages().items()}
+    messages: Mapping[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    found = {str(k): _texts(v) for k, v in messages.items()}
     parts = [f"{label(schema, k)}: {' '.join(v)}" for k, v in found.items()]
     return Invalid("; ".join(parts), found)
 

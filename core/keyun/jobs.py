@@ -79,8 +79,14 @@ def enqueue(
     """
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = insert(JobRow).values(
-        id=public_id(), name=name, payload=dict(payload), key=key, state="queued", attempts=0,
-        created_at=now, run_at=run_at or now,
+        id=public_id(),
+        name=name,
+        payload=dict(payload),
+        key=key,
+        state="queued",
+        attempts=0,
+        created_at=now,
+        run_at=run_at or now,
     )
     if key is not None:
         row = row.on_conflict_do_update(index_elements=["key"], set_={"key": key})
@@ -196,7 +202,10 @@ class Worker:
                 sa.update(JobRow)
                 .where(JobRow.id == job_id, self._free(now), JobRow.attempts < self.max_attempts)
                 .values(
-                    state="running", owner=self.me, key=None, attempts=JobRow.attempts + 1,
+                    state="running",
+                    owner=self.me,
+                    key=None,
+                    attempts=JobRow.attempts + 1,
                     lease_until=now + self.lease,
                 )
             )

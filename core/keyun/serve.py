@@ -60,7 +60,9 @@ class Child:
             quick = now - self._started < QUICK_SECONDS
             self._failures = self._failures + 1 if quick else 0
             pause = min(2.0**self._failures - 1, 30.0)
-            log.error("%s ended with code %s; next start in %.0f s", self.name, self.process.returncode, pause)
+            log.error(
+                "%s ended with code %s; next start in %.0f s", self.name, self.process.returncode, pause
+            )
             self._not_before, self.process = now + pause, None
         if now >= self._not_before:
             self.start()

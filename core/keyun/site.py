@@ -38,7 +38,7 @@ class Site:
         self.jobs: dict[str, Job] = {j.name: j for j in [*plugins.jobs(), *core_jobs()]}
         self.importers: dict[str, Importer] = {i.name: i for i in [*plugins.importers(), *core_importers()]}
         self.sources: dict[str, SearchSource] = {s.type: s for s in plugins.search_sources()}
-        runtime.derived("content.listener", lambda: listen(runtime.sessions) or True)
+        runtime.derived("content.listener", lambda: _listen(runtime))
 
     @classmethod
     def open(
@@ -90,3 +90,8 @@ def pending_plugins(runtime: Runtime, found: Installation, wanted: Iterable[str]
     behind = {s.name for s in migrator.status() if s.state in ("pending", "absent")}
     return [n for n in wanted if n in behind]
 
+
+def _listen(runtime: Runtime) -> bool:
+    """Filter content queries of this process once, however many sites it opens."""
+    listen(runtime.sessions)
+    return True

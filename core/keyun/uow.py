@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from keyun.access import Actor
+from keyun.bulk import insert_many
 from keyun.db import WRITE, is_sqlite
 from keyun.errors import DatabaseError
 from keyun.events.models import Committed, Event
@@ -64,23 +65,27 @@ class UnitOfWork:
         return event
 
     def record_many(self, actor: Actor, events: Sequence[tuple[str, str, int, dict[str, Any]]]) -> None:
-        """Write many events (name, subject type, subject id, data) at once.
+        """Write many events (name, subject type, subject id, data) with one statement.
 
-        Followers see them; the hook after the commit does not: it is for single changes.
+        Followers see them like any other; the hook after the commit does not hear of them on purpose:
+        it is for single changes, and an import has hundreds of thousands.
         """
         if not events:
             return
-        place = self.session.scalar(sa.select(self._transaction())) if not is_sqlite(self.session) else 0
-        self.session.execute(
-            sa.insert(Event.__table__),
-            [
-                {
-                    "transaction": place, "at": self.now, "name": name, "subject_type": kind,
-                    "subject_id": subject, "actor_id": actor.user_id, "data": data,
-                }
-                for name, kind, subject, data in events
-            ],
-        )
+        here = 0 if is_sqlite(self.session) else self.session.scalar(sa.select(self._transaction()))
+        rows = [
+            {
+                "transaction": here,
+                "at": self.now,
+                "name": name,
+                "subject_type": kind,
+                "subject_id": subject,
+                "actor_id": actor.user_id,
+                "data": data,
+            }
+            for name, kind, subject, data in events
+        ]
+        insert_many(self.session, Event, rows)
 
     def _transaction(self) -> Any:
         if is_sqlite(self.session):
@@ -100,7 +105,12 @@ class UnitOfWork:
         for event in self._events:
             self.site.plugins.committed(
                 Committed(
-                    event.id, event.name, event.at, event.subject_type, event.subject_id, event.actor_id,
+                    event.id,
+                    event.name,
+                    event.at,
+                    event.subject_type,
+                    event.subject_id,
+                    event.actor_id,
                     dict(event.data),
                 )
             )
@@ -132,7 +142,9 @@ def open_unit(site: Site, *, write: bool) -> Iterator[UnitOfWork]:
 def _why(error: OperationalError) -> str:
     text = str(error.orig)
     if "locked" in text:
-        return "数据库正忙，请稍后再试，内容没有丢失。 (The database is locked; nothing was written, try again.)"
+        return (
+            "数据库正忙，请稍后再试，内容没有丢失。 (The database is locked; nothing was written, try again.)"
+        )
     if "no such table" in text or "does not exist" in text:
         return f"the database is not set up: {text}; run `keyun init` or `keyun db upgrade`"
     return f"the database cannot be used: {text}; check it with `keyun doctor`"

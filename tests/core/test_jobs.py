@@ -19,7 +19,7 @@ MakeSite = Callable[..., Site]
 def rows(site: Site) -> list[tuple[str, str, int]]:
     with site.reading() as unit:
         query = sa.select(JobRow.name, JobRow.state, JobRow.attempts).order_by(JobRow.created_at, JobRow.name)
-        return [tuple(r) for r in unit.session.execute(query)]
+        return [(r.name, r.state, r.attempts) for r in unit.session.execute(query)]
 
 
 def with_job(site: Site, run: Callable[..., Any]) -> Site:
@@ -84,7 +84,9 @@ def test_a_failing_job_is_tried_again_later_and_ends_as_dead(make_site: MakeSite
         assert "no luck" in (unit.session.scalar(sa.select(JobRow.error)) or "")
 
 
-def test_the_job_of_a_killed_worker_is_free_again_when_its_lease_ends(make_site: MakeSite, clock: Any) -> None:
+def test_the_job_of_a_killed_worker_is_free_again_when_its_lease_ends(
+    make_site: MakeSite, clock: Any
+) -> None:
     seen: list[str] = []
     site = with_job(make_site(), lambda site: seen.append("done"))
     with site.writing() as unit:

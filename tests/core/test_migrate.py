@@ -14,7 +14,7 @@ from keyun.errors import DatabaseError
 from keyun.migrate import CORE, Migrator
 from keyun.plugins.manifest import installed
 
-PARENT = '''
+PARENT = """
 import sqlalchemy as sa
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
@@ -24,8 +24,8 @@ def upgrade():
 def downgrade():
     with op.batch_alter_table("core_user", recreate="always") as batch:
         batch.alter_column("name", type_=sa.String(60))
-'''
-BROKEN = '''
+"""
+BROKEN = """
 import sqlalchemy as sa
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
@@ -33,7 +33,7 @@ def upgrade():
     op.create_table("core_half", sa.Column("id", sa.Integer, primary_key=True))
     raise RuntimeError("power cut")
 def downgrade(): ...
-'''
+"""
 PERSON = (
     "INSERT INTO core_user (id, public_id, login, name, level, active, created_at)"
     " VALUES (1, 'p', 'li', 'li', 0, 1, '2026-01-01')"
@@ -72,7 +72,8 @@ def test_a_core_change_keeps_the_rows_of_plugins(migrator: Migrator) -> None:
     with migrator.engine.begin() as c:
         c.exec_driver_sql(PERSON)
         c.exec_driver_sql(
-            "INSERT INTO marketplace_person (id, public_id, user_id, title, keywords, summary, findable, version, changed_at)"
+            "INSERT INTO marketplace_person"
+            " (id, public_id, user_id, title, keywords, summary, findable, version, changed_at)"
             " VALUES (7, 'x', 1, 't', '[]', '', 1, 1, '2026-01-01')"
         )
     (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)

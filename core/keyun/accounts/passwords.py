@@ -17,7 +17,9 @@ def hash_password(password: str) -> str:
     :raises Invalid: when it is too short or too long.
     """
     if not MINIMUM <= len(password) <= MAXIMUM:
-        message = f"密码须为 {MINIMUM} 至 {MAXIMUM} 个字符。 (A password has {MINIMUM} to {MAXIMUM} characters.)"
+        message = (
+            f"密码须为 {MINIMUM} 至 {MAXIMUM} 个字符。 (A password has {MINIMUM} to {MAXIMUM} characters.)"
+        )
         raise Invalid(message, {"password": [message]})
     return PasswordHasher().hash(password)
 

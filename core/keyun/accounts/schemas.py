@@ -32,7 +32,9 @@ class RegistrationSchema(ProfileSchema):
     password = fields.String(
         required=True,
         validate=validate.Length(
-            MINIMUM, MAXIMUM, error=f"密码须为 {MINIMUM} 至 {MAXIMUM} 个字符。 ({MINIMUM} to {MAXIMUM} characters.)"
+            MINIMUM,
+            MAXIMUM,
+            error=f"密码须为 {MINIMUM} 至 {MAXIMUM} 个字符。 ({MINIMUM} to {MAXIMUM} characters.)",
         ),
         load_only=True,
     )

@@ -30,7 +30,12 @@ def blueprint() -> ApiBlueprint:
     code = "<string(length=6):code>"
     operation(api, "/me", me, schemas.MeSchema, "我的权限 / What the key may do")
     operation(
-        api, f"/regions/{code}", region, schemas.RegionSchema, "行政区划 / A region", query=schemas.RegionArguments
+        api,
+        f"/regions/{code}",
+        region,
+        schemas.RegionSchema,
+        "行政区划 / A region",
+        query=schemas.RegionArguments,
     )
     operation(api, f"/regions/{code}/children", children, schemas.PlacesSchema, "下级区划 / Regions below")
     operation(api, "/types", types, schemas.TypesSchema, "内容类型 / Content types")

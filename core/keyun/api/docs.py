@@ -97,8 +97,11 @@ def _collect(spec: Mapping[str, Any], schema: Mapping[str, Any], into: list[tupl
 
 def _parameter(parameter: Mapping[str, Any]) -> Row:
     return Row(
-        parameter["name"], _type(parameter.get("schema", {})), bool(parameter.get("required")),
-        parameter.get("description", ""), parameter["in"],
+        parameter["name"],
+        _type(parameter.get("schema", {})),
+        bool(parameter.get("required")),
+        parameter.get("description", ""),
+        parameter["in"],
     )
 
 

@@ -12,7 +12,7 @@ DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
 class Whole(fields.Integer):
-    """A whole number: in JSON an integer, in an address its decimal digits; never 2.6e-42, ``1_0`` or ``１``."""
+    """A whole number: in JSON an integer, in an address decimal digits; never 2.6e-42, ``1_0`` or ``１``."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(strict=True, **more)

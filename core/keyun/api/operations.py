@@ -31,7 +31,9 @@ def operation(
     the path, and returns what ``answer`` dumps. ``summary`` is 「中文 / English」; the docstring of the
     view is the description.
     """
-    described = blueprint.doc(summary=summary, operationId=f"{blueprint.name}.{view.__name__}")(view)
+    text = " ".join((view.__doc__ or "").split())
+    name = f"{blueprint.name}.{view.__name__}"
+    described = blueprint.doc(summary=summary, description=text, operationId=name)(view)
     wrapped = blueprint.response(status, answer)(described)
     if body is not None:
         wrapped = blueprint.arguments(body)(wrapped)

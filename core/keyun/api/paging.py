@@ -19,12 +19,12 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from keyun.api.fields import Whole
+from keyun.db import UTCDateTime
 from keyun.errors import Invalid
 
 T = TypeVar("T")
 MAX_LIMIT = 100
 MAX_CURSOR = 400
-INT64 = 2**63
 
 
 class PageArguments(Schema):
@@ -52,7 +52,7 @@ class Page(Generic[T]):
 
 def page(
     session: Session,
-    query: sa.Select[tuple[T]],
+    query: sa.Select[T],
     keys: Sequence[InstrumentedAttribute[Any]],
     *,
     after: str | None = None,
@@ -93,21 +93,26 @@ def decode(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> list[Any]
         values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if not isinstance(values, list) or len(values) != len(keys):
             raise ValueError("not a list of the keys")
-        return [_value(v, k.type.python_type) for v, k in zip(values, keys, strict=True)]
+        return [_value(v, k) for v, k in zip(values, keys, strict=True)]
     except (ValueError, binascii.Error, RecursionError):
-        message = "翻页标记无效，请从第一页重新开始。 (Not a cursor of this list; start again without `after`.)"
+        message = (
+            "翻页标记无效，请从第一页重新开始。 (Not a cursor of this list; start again without `after`.)"
+        )
         raise Invalid(message, {"after": [message]}) from None
 
 
-def _value(value: Any, kind: type[Any]) -> Any:
-    if kind is dt.datetime and isinstance(value, str):
+def _value(value: Any, key: InstrumentedAttribute[Any]) -> Any:
+    """``value`` as one of the column, which must be able to hold it: PostgreSQL refuses to compare others."""
+    if isinstance(key.type, UTCDateTime) and isinstance(value, str):
         moment = dt.datetime.fromisoformat(value)
         if moment.tzinfo is None or not 1 < moment.year < 9999:
             raise ValueError("not a moment that was stored")
         return moment
-    if kind is int and type(value) is int and -INT64 <= value < INT64:
-        return value
-    if kind is str and isinstance(value, str) and "\x00" not in value:
+    if isinstance(key.type, sa.Integer) and type(value) is int:
+        end = 2**63 if isinstance(key.type, sa.BigInteger) else 2**31
+        if -end <= value < end:
+            return value
+    if isinstance(key.type, sa.String) and isinstance(value, str) and "\x00" not in value:
         value.encode()
         return value
     raise ValueError("a value of another kind")

@@ -8,7 +8,9 @@ from keyun.api.fields import Moment, Whole
 from keyun.api.paging import PageArguments
 
 MAX_PAGE = 50
-CODE = validate.Regexp(r"^[0-9]{6}\Z", error="地区代码是六位数字，如 511402。 (A region code has six digits.)")
+CODE = validate.Regexp(
+    r"^[0-9]{6}\Z", error="地区代码是六位数字，如 511402。 (A region code has six digits.)"
+)
 
 
 class PlaceSchema(Schema):
@@ -25,7 +27,11 @@ class RegionSchema(Schema):
     """What a code means on a day."""
 
     place = fields.Nested(PlaceSchema, required=True)
-    path = fields.List(fields.Nested(PlaceSchema), required=True, metadata={"description": "从省到本级 / from the province down"})
+    path = fields.List(
+        fields.Nested(PlaceSchema),
+        required=True,
+        metadata={"description": "从省到本级 / from the province down"},
+    )
     full_name = fields.String(required=True)
     note = fields.String(
         required=True, metadata={"description": "与所问代码不同时说明原因 / why the place has another code"}
@@ -90,14 +96,20 @@ class ItemPageSchema(Schema):
     """A page of items, newest first."""
 
     items = fields.List(fields.Nested(ItemSchema), required=True)
-    next = fields.String(required=True, allow_none=True, metadata={"description": "下一页的 after / `after` of the next page"})
+    next = fields.String(
+        required=True, allow_none=True, metadata={"description": "下一页的 after / `after` of the next page"}
+    )
 
 
 class ItemArguments(PageArguments):
     """Which items."""
 
-    type = fields.String(load_default=None, validate=validate.Length(1, 60), metadata={"description": "见 /types"})
-    region = fields.String(load_default=None, validate=CODE, metadata={"description": "含下级 / with all below"})
+    type = fields.String(
+        load_default=None, validate=validate.Length(1, 60), metadata={"description": "见 /types"}
+    )
+    region = fields.String(
+        load_default=None, validate=CODE, metadata={"description": "含下级 / with all below"}
+    )
 
 
 class RunSchema(Schema):
@@ -121,7 +133,9 @@ class FoundSchema(Schema):
 
     items = fields.List(fields.Nested(HitSchema), required=True)
     total = fields.Integer(required=True, strict=True)
-    dropped = fields.List(fields.String(), required=True, metadata={"description": "未用的词 / words left out"})
+    dropped = fields.List(
+        fields.String(), required=True, metadata={"description": "未用的词 / words left out"}
+    )
     next_page = fields.Integer(required=True, strict=True, allow_none=True)
 
 
@@ -153,7 +167,9 @@ class MeSchema(Schema):
     """What the holder of the key or cookie may do; nothing that names the person."""
 
     id = fields.UUID(required=True)
-    level = fields.Integer(required=True, strict=True, metadata={"description": "认证等级 0 … 3 / verification level"})
+    level = fields.Integer(
+        required=True, strict=True, metadata={"description": "认证等级 0 … 3 / verification level"}
+    )
     region = fields.String(required=True, allow_none=True)
     roles = fields.List(fields.Nested(RoleSchema), required=True)
     organizations = fields.List(fields.Nested(OrganizationSchema), required=True)

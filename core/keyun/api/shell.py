@@ -6,6 +6,7 @@ import http
 from functools import cache
 from typing import Any
 
+from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, g, json, render_template
 from flask_smorest import Api
 
@@ -60,6 +61,19 @@ def mount(app: Flask, site: Site) -> None:
     app.before_request(_identify)
 
 
+def schema_name(schema: Any) -> str:
+    """The name of ``schema`` in the description: a plugin's carries the plugin's name, so none collide.
+
+    A variant that leaves fields out has no name of its own and stands where it is used.
+    """
+    kind = schema if isinstance(schema, type) else type(schema)
+    if not isinstance(schema, type) and (schema.only or schema.exclude or schema.partial):
+        return ""
+    package = kind.__module__.partition(".")[0].removeprefix("keyun").strip("_")
+    prefix = "".join(part.capitalize() for part in package.split("_"))
+    return prefix + (kind.__name__.removesuffix("Schema") or kind.__name__)
+
+
 def _description(site: Site) -> dict[str, Any]:
     config = site.runtime.config.site
     return {
@@ -69,12 +83,15 @@ def _description(site: Site) -> dict[str, Any]:
         "info": {"description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
+        "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=schema_name),
     }
 
 
 def _mount(api: Api, plugin: Plugin, blueprint: Any) -> None:
     if blueprint.name != f"{plugin.slot}-api":
-        raise PluginError([f"{plugin.name}: API blueprint {blueprint.name!r} must be named '{plugin.slot}-api'"])
+        raise PluginError(
+            [f"{plugin.name}: API blueprint {blueprint.name!r} must be named '{plugin.slot}-api'"]
+        )
     api.register_blueprint(blueprint, url_prefix=f"{ROOT}/{plugin.slot}{blueprint.url_prefix or ''}")
 
 

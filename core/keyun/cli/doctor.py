@@ -3,125 +3,211 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import platform
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import click
 import sqlalchemy as sa
 
 from keyun.cli.console import Console, pass_console
-from keyun.errors import KeyunError
+from keyun.config import FILE
+from keyun.errors import ConfigError, KeyunError
 
 LOW_DISK = 512 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found; a note is worth knowing and needs no repair."""
+
+    text: str
+    is_note: bool = False
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one check found."""
+
+    check: str
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+Check = Callable[[Console], Iterable[Finding]]
+
+
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_console
 def doctor(console: Console, as_json: bool) -> None:
     """Exit 0 on a healthy instance with any set of plugins, 1 with problems; each names its repair."""
-    found = [{"check": name, "problems": list(_ask(check, console))} for name, check in _checks(console)]
-    notes = list(_notes())
+    if not _is_instance(console):
+        raise ConfigError(f"{console.instance} is not set up yet; run `keyun init`")
+    entries = list(_examine(console))
     if as_json:
-        console.json({"checks": found, "notes": notes})
+        healthy = not any(e.problems for e in entries)
+        checks = [{"check": e.check, "problems": e.problems, "notes": e.notes} for e in entries]
+        console.json({"healthy": healthy, "checks": checks})
     else:
-        for entry in found:
-            click.echo(f"{'ok ' if not entry['problems'] else 'BAD'}  {entry['check']}")
-            for problem in entry["problems"]:
-                click.echo(f"       {problem}")
-        for note in notes:
-            click.echo(f"note {note}")
-    if any(entry["problems"] for entry in found):
+        for entry in entries:
+            click.echo(f"{'BAD' if entry.problems else 'ok ':<4} {entry.check}")
+            for text in entry.problems:
+                click.echo(f"       {text}")
+            for text in entry.notes:
+                click.echo(f"       note: {text}")
+    if any(e.problems for e in entries):
         raise SystemExit(1)
 
 
-Check = Callable[[Console], Iterable[str]]
+def _is_instance(console: Console) -> bool:
+    """Whether somebody set this folder up; looking must not create it."""
+    return any(
+        (console.instance / name).exists() for name in (FILE, "secret.key", "plugins.toml", "keyun.db")
+    )
 
 
-def _checks(console: Console) -> Iterator[tuple[str, Check]]:
-    yield "instance", _instance
-    if not (console.instance / "secret.key").exists():
-        return
-    yield "configuration", _configuration
-    yield "database", _database
-    yield "plugins", _plugins
-    yield "disk", _disk
-    yield "jobs", _jobs
-    yield "search index", _search
+def _examine(console: Console) -> Iterator[Entry]:
+    """Check after check; what stands on a broken foundation is not looked at."""
+    yield _ask("python", _python, console)
+    yield _ask("secret key", _secret, console)
+    for name, check in (("configuration", _configuration), ("database", _database), ("plugin state", _state)):
+        entry = _ask(name, check, console)
+        yield entry
+        if entry.problems:
+            return
+    for name, check in (
+        ("plugins", _plugins),
+        ("regions", _regions),
+        ("disk", _disk),
+        ("jobs", _jobs),
+        ("search index", _search),
+    ):
+        yield _ask(name, check, console)
+    yield from _plugin_checks(console)
+
+
+def _ask(name: str, check: Check, console: Console) -> Entry:
+    entry = Entry(name)
     try:
-        checks = console.site.plugins.checks()
-    except KeyunError:
-        return
-    for check in checks:
-        yield check.name, lambda _console, run=check.run: run()  # type: ignore[misc]
-
-
-def _ask(check: Check, console: Console) -> Iterator[str]:
-    try:
-        yield from check(console)
+        for finding in check(console):
+            (entry.notes if finding.is_note else entry.problems).append(finding.text)
     except KeyunError as e:
-        yield str(e)
+        entry.problems.append(str(e))
     # A doctor that falls ill is no help: whatever a check meets is shown as its problem.
     except Exception as e:
-        yield f"the check itself failed: {type(e).__name__}: {e}"
+        entry.problems.append(f"the check itself failed: {type(e).__name__}: {e}")
+    return entry
 
 
-def _instance(console: Console) -> Iterator[str]:
+def _python(_console: Console) -> Iterator[Finding]:
+    yield Finding(
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}", is_note=True
+    )
+    if importlib.util.find_spec("rjieba") is None:
+        yield Finding("rjieba is missing, Chinese text cannot be cut into words; run `pip install rjieba`")
+    if importlib.util.find_spec("numba") is None:
+        text = "numba is not installed: matching falls back to numpy, with the same ranking, slower"
+        yield Finding(text, is_note=True)
+
+
+def _secret(console: Console) -> Iterator[Finding]:
     key = console.instance / "secret.key"
     if not key.exists():
-        yield f"{console.instance} is not set up; run `keyun init`"
-    elif stat.S_IMODE(key.stat().st_mode) & 0o077:
-        yield f"{key} can be read by others; run `chmod 600 {key}`"
+        yield Finding(f"{key} is missing, nobody can log in; run `keyun init`")
+        return
+    if len(key.read_bytes()) < 16:
+        yield Finding(f"{key} is too short; delete it and run `keyun init` (everybody logs in anew)")
+    if (mode := stat.S_IMODE(key.stat().st_mode)) & 0o077:
+        yield Finding(f"{key} has mode {mode:04o}, others can read it; run `chmod 600 {key}`")
 
 
-def _configuration(console: Console) -> Iterator[str]:
-    home = console.runtime.config.site["region"]
-    if home not in console.site.regions:
-        yield f"[site] region = {home!r} is no known code; correct keyun.toml"
+def _configuration(console: Console) -> Iterator[Finding]:
+    if not (console.instance / FILE).exists():
+        yield Finding(f"no {FILE}, every setting has its default", is_note=True)
+    # Reading validates it.
+    _ = console.runtime.config
 
 
-def _database(console: Console) -> Iterator[str]:
-    for s in console.migrator.status():
-        if s.state == "pending" or (s.name == "core" and s.state != "current"):
-            yield f"{s.name}: schema {s.current or '-'}, code {s.head or '-'}; run `keyun db upgrade`"
-    if not len(console.site.regions):
-        yield "no administrative divisions; run `keyun init`"
+def _database(console: Console) -> Iterator[Finding]:
+    try:
+        lineages = console.migrator.status()
+    except sa.exc.SQLAlchemyError as e:
+        reason = " ".join(str(getattr(e, "orig", None) or e).split())
+        yield Finding(f"the database cannot be reached: {reason}; check database_url and the server")
+        return
+    for s in lineages:
+        if s.name == "core" and s.state == "absent":
+            yield Finding("the database is empty; run `keyun init`")
+        elif s.state == "pending":
+            yield Finding(f"{s.name}: tables at {s.current}, code at {s.head}; run `keyun db upgrade`")
+        elif s.state == "orphaned":
+            yield Finding(f"{s.name} has tables here but is not installed; its data waits", is_note=True)
 
 
-def _plugins(console: Console) -> Iterator[str]:
-    for problems in console.site.plugins.faults.values():
-        yield from problems
+def _state(console: Console) -> Iterator[Finding]:
+    """The file of enabled plugins can be read; opening the site reads it."""
+    _ = console.site
+    if os.environ.get("KEYUN_SAFE_MODE") == "1":
+        yield Finding("safe mode is on (KEYUN_SAFE_MODE=1): no plugin is loaded", is_note=True)
 
 
-def _disk(console: Console) -> Iterator[str]:
+def _plugins(console: Console) -> Iterator[Finding]:
+    plugins = console.site.plugins
+    yield Finding(f"active: {', '.join(p.name for p in plugins.plugins.values()) or 'none'}", is_note=True)
+    for problems in plugins.faults.values():
+        yield from (Finding(p) for p in problems)
+
+
+def _regions(console: Console) -> Iterator[Finding]:
+    tree, home = console.site.regions, console.runtime.config.site["region"]
+    if not len(tree):
+        yield Finding("no administrative divisions are loaded; run `keyun init`")
+    elif home not in tree:
+        yield Finding(f"[site] region = {home!r} is no known code; correct {console.instance / FILE}")
+
+
+def _disk(console: Console) -> Iterator[Finding]:
     free = shutil.disk_usage(console.instance).free
     if free < LOW_DISK:
-        yield f"only {free >> 20} MB free below {console.instance}; make room"
+        yield Finding(f"only {free >> 20} MB free for {console.instance}; make room")
 
 
-def _jobs(console: Console) -> Iterator[str]:
+def _jobs(console: Console) -> Iterator[Finding]:
     from keyun.jobs import JobRow
 
     with console.site.reading() as unit:
-        dead = unit.session.scalar(
-            sa.select(sa.func.count()).select_from(JobRow).where(JobRow.state == "dead")
-        )
-    if dead:
-        yield f"{dead} dead job(s); see `keyun jobs list --state dead`"
+        query = sa.select(JobRow.state, sa.func.count()).group_by(JobRow.state)
+        count = {row[0]: row[1] for row in unit.session.execute(query)}
+    if dead := count.get("dead"):
+        yield Finding(f"{dead} dead job(s); see `keyun jobs list --state dead`, then `keyun jobs retry ID`")
+    if waiting := count.get("waiting"):
+        yield Finding(f"{waiting} job(s) wait for a plugin that is not enabled", is_note=True)
 
 
-def _search(console: Console) -> Iterator[str]:
+def _search(console: Console) -> Iterator[Finding]:
     from keyun.search import verify
 
     report = verify(console.site)
-    if not report.healthy and not report.lag:
-        yield (
-            f"missing {len(report.missing)}, outdated {len(report.stale)}, extra {len(report.extra)}; "
-            "run `keyun index rebuild`"
+    if report.damaged:
+        found = f"{len(report.missing)} missing, {len(report.stale)} outdated, {len(report.extra)} too many"
+        yield Finding(f"of {report.expected} items: {found}; run `keyun index rebuild`")
+    if report.behind:
+        text = (
+            f"{report.lag} event(s) behind; a worker brings it up to date (`keyun serve`, `keyun jobs run`)"
         )
+        yield Finding(text, is_note=True)
 
 
-def _notes() -> Iterator[str]:
-    if importlib.util.find_spec("numba") is None:
-        yield "numba is not installed: matching uses numpy, same ranking, slower"
+def _plugin_checks(console: Console) -> Iterator[Entry]:
+    try:
+        checks = console.site.plugins.checks()
+    # A stranger's code may fail in any way.
+    except Exception as e:
+        yield Entry("plugin checks", [f"a plugin cannot say what to check: {type(e).__name__}: {e}"])
+        return
+    for check in checks:
+        yield _ask(check.name, lambda _console, run=check.run: map(Finding, run()), console)  # type: ignore[misc]

@@ -38,16 +38,16 @@ def survey(console: Console) -> list[Row]:
     return [_row(n, found, enabled, schema.get(n, "none"), loaded) for n in names]
 
 
-def _row(
-    name: str, found: Installation, enabled: Sequence[str], schema: str, loaded: PluginManager
-) -> Row:
+def _row(name: str, found: Installation, enabled: Sequence[str], schema: str, loaded: PluginManager) -> Row:
     manifest = found.manifests.get(name)
     problems = list(loaded.faults.get(name, ()))
     if name in found.problems and not problems:
         problems = [found.problems[name]]
     if manifest is None and name not in found.problems:
         where = "missing" if name in enabled else "orphaned"
-        problems = problems or [f"{name} has tables here but is not installed; pip install it to reach its data"]
+        problems = problems or [
+            f"{name} has tables here but is not installed; pip install it to reach its data"
+        ]
     elif name not in enabled:
         where = "faulted" if name in found.problems else "disabled"
     elif name in loaded.pending:
@@ -92,7 +92,9 @@ def show(console: Console, name: str) -> None:
     click.echo(f"name      {row.name}\ntitle     {row.title}\nstate     {row.state}\nslot      {row.slot}")
     if manifest:
         click.echo(f"version   {manifest.version}\napi       {manifest.api}\nsummary   {manifest.summary}")
-        click.echo(f"requires  {', '.join(manifest.requires) or '-'}\nafter     {', '.join(manifest.after) or '-'}")
+        click.echo(
+            f"requires  {', '.join(manifest.requires) or '-'}\nafter     {', '.join(manifest.after) or '-'}"
+        )
     for problem in row.problems:
         click.echo(f"problem   {problem}")
 
@@ -113,7 +115,9 @@ def enable(console: Console, names: tuple[str, ...]) -> None:
         if tuple(wanted) != before:
             state.save(console.runtime.config.state_file, wanted)
     for name in names:
-        word = "is already enabled" if name in before else "enabled; a running server takes it on within seconds"
+        word = (
+            "is already enabled" if name in before else "enabled; a running server takes it on within seconds"
+        )
         click.echo(f"{name} {word}")
 
 
@@ -142,7 +146,11 @@ def disable(console: Console, names: tuple[str, ...]) -> None:
         if tuple(left) != before:
             state.save(console.runtime.config.state_file, left)
     for name in names:
-        word = "disabled, its data is kept; a running server lets go within seconds" if name in before else "is already disabled"
+        word = (
+            "disabled, its data is kept; a running server lets go within seconds"
+            if name in before
+            else "is already disabled"
+        )
         click.echo(f"{name} {word}")
 
 
@@ -162,5 +170,7 @@ def upgrade(migrator: Migrator, names: Sequence[str]) -> list[str]:
         except KeyunError:
             raise
         except Exception as e:
-            raise PluginError([f"{name}: its migration failed ({type(e).__name__}: {e}); nothing was changed"]) from e
+            raise PluginError(
+                [f"{name}: its migration failed ({type(e).__name__}: {e}); nothing was changed"]
+            ) from e
     return [s.name for s in migrator.status() if s.current != before.get(s.name)]

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from keyun.cli.console import Console, Group, pass_console
-from keyun.regions import load_file
 
 
 @click.group(cls=Group)
@@ -19,24 +18,48 @@ def regions() -> None:
 @regions.command()
 @click.argument("code")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="The day the code is meant for; default today.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_console
-def show(console: Console, code: str, on: dt.datetime | None) -> None:
+def show(console: Console, code: str, on: dt.datetime | None, as_json: bool) -> None:
     """Say what CODE means; a retired code resolves to its successor and says so."""
-    tree = console.site.regions
-    found = tree.resolve(code, on.date() if on else dt.date.today())
+    site = console.site
+    tree = site.regions
+    # An unknown code is an error; only a known one that is gone leads on to another.
+    asked = tree.get(code)
+    day = on.date() if on else site.runtime.clock().astimezone(site.timezone).date()
+    found = tree.resolve(asked.code, day)
+    path = [{"code": p.code, "name": p.name, "level": p.level} for p in tree.path(found.place.code)]
+    below = [{"code": p.code, "name": p.name} for p in tree.children(found.place.code)]
+    if as_json:
+        note = found.note or None
+        console.json(
+            {
+                "asked": code,
+                "on": day,
+                "code": found.place.code,
+                "note": note,
+                "path": path,
+                "children": below,
+            }
+        )
+        return
     if found.note:
         click.echo(found.note)
     click.echo(f"{found.place.code}  {tree.name(found.place.code)}  {found.place.level}")
-    for child in tree.children(found.place.code):
-        click.echo(f"  {child.code}  {child.name}")
+    click.echo("path: " + " > ".join(f"{p['name']} {p['code']}" for p in path))
+    for child in below:
+        click.echo(f"  {child['code']}  {child['name']}")
 
 
 @regions.command("list")
-@click.option("--below", default="100000", show_default=True, help="A code; its subtree is listed.")
+@click.option(
+    "--below", metavar="CODE", default="100000", show_default=True, help="List it and what lies below."
+)
 @pass_console
 def list_(console: Console, below: str) -> None:
     """List living divisions at or below a code."""
-    for place in console.site.regions.below(below):
+    tree = console.site.regions
+    for place in tree.below(tree.get(below).code):
         click.echo(f"{place.code}  {place.level:<8} {place.name}")
 
 
@@ -44,10 +67,14 @@ def list_(console: Console, below: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @pass_console
 def import_(console: Console, file: Path) -> None:
-    """Import a table code,name,level,parent,pinyin,kind,valid_from,valid_to,successor.
+    """Import a table code,name,level,parent,pinyin,kind[,valid_from,valid_to,successor] (UTF-8 CSV).
 
-    A running server shows the new names when its processes are replaced.
+    A bad line stops the import and nothing is written. A running server shows the new names when its
+    processes are replaced.
     """
+    from keyun.regions import load_file
+
     with console.site.writing() as unit:
         count = load_file(unit.session, file)
-    click.echo(f"{count} divisions imported")
+    console.runtime.forget("regions")
+    click.echo(f"{count} divisions imported, {len(console.site.regions)} in all")

@@ -12,7 +12,9 @@ from keyun.cli.console import Console, pass_console
 
 @click.command()
 @click.option("--host", help="Address to listen on; default from keyun.toml [web].")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default from keyun.toml [web].")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on; default from keyun.toml [web]."
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Web processes; default from keyun.toml [web].")
 @click.option("--jobs/--no-jobs", default=True, help="Also run one background worker.")
 @click.option("--strict", is_flag=True, help="Refuse to start while an enabled plugin has a problem.")

@@ -83,8 +83,8 @@ def _enable_bundled(console: Console) -> tuple[Sequence[str], list[str]]:
         bundled = [m for m in found.manifests.values() if _is_bundled(m.entry_point.dist) and m.default]
         usable = [m.name for m in bundled if not m.missing_modules()]
         left_out = [
-            f"{m.name} needs {', '.join(m.missing_modules())}; run `pip install 'keyun[{m.extra or m.name}]'` "
-            f"and `keyun plugins enable {m.name}`"
+            f"{m.name} needs {', '.join(m.missing_modules())}; run "
+            f"`pip install 'keyun[{m.extra or m.name}]'` and `keyun plugins enable {m.name}`"
             for m in bundled
             if m.missing_modules()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from keyun.cli.console import Console, Group, pass_console
 
 ROLE = click.Choice(ROLES[2:])
 MOST = 1000
+STDIN = click.option("--password-stdin", "stdin", is_flag=True, help="Read the password from standard input.")
 
 
 @click.group(cls=Group)
@@ -35,22 +37,52 @@ def users() -> None:
 @click.option("--region", required=True, help="Six-digit code.")
 @click.option("--email")
 @click.option("--level", type=click.IntRange(0, 3), default=0, show_default=True)
-@click.password_option()
+@click.option("--role", "roles", multiple=True, metavar="ROLE:REGION", help="May be given several times.")
+@STDIN
 @pass_console
 def add(
-    console: Console, login: str, name: str, region: str, email: str | None, level: int, password: str
+    console: Console,
+    login: str,
+    name: str,
+    region: str,
+    email: str | None,
+    level: int,
+    roles: tuple[str, ...],
+    stdin: bool,
 ) -> None:
-    """Open an account for LOGIN; the password is asked for, or given with --password."""
-    data: dict[str, Any] = {"login": login, "name": name, "region": region, "email": email, "password": password}
+    """Open an account for LOGIN; the password is asked for, or read from standard input.
+
+    Account, level and roles are made together or not at all.
+    """
+    grants = [_grant(text) for text in roles]
+    data: dict[str, Any] = {"login": login, "name": name, "region": region, "email": email}
+    data["password"] = _password(stdin)
     with console.site.writing() as unit:
         user = register(system(), unit, data)
         if level:
             verify_user(system(), unit, user, level)
+        for role, where in grants:
+            grant_role(system(), unit, user, role, where)
     click.echo(f"{login} added")
 
 
+def _grant(text: str) -> tuple[str, str]:
+    role, mark, region = text.partition(":")
+    if not mark or role not in ROLES[2:]:
+        raise click.BadParameter(f"{text!r} must be ROLE:REGION, the role one of {', '.join(ROLES[2:])}")
+    return role, region
+
+
+def _password(stdin: bool) -> str:
+    """The password from standard input, or asked for twice; never from the command line, which others see."""
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
+
+
 @users.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_console
 def list_(console: Console, as_json: bool) -> None:
     """List accounts with level and roles (the newest 1,000); no names, phones or addresses."""
@@ -62,16 +94,16 @@ def list_(console: Console, as_json: bool) -> None:
                 "level": u.level,
                 "region": u.region,
                 "active": u.active,
-                "roles": [f"{g.role}:{g.region}" for g in u.grants],
+                "roles": " ".join(f"{g.role}:{g.region}" for g in u.grants),
             }
             for u in found
         ]
     if as_json:
-        console.json(rows)
+        console.json([{**r, "roles": str(r["roles"]).split()} for r in rows])
         return
     for r in rows:
         mark = "" if r["active"] else "  (inactive)"
-        click.echo(f"{r['login']:<24} level {r['level']}  {r['region'] or '-':<7} {' '.join(r['roles'])}{mark}")
+        click.echo(f"{r['login']:<24} level {r['level']}  {r['region'] or '-':<7} {r['roles']}{mark}")
 
 
 @users.command()
@@ -111,18 +143,21 @@ def revoke(console: Console, login: str, role: str, region: str) -> None:
 
 @users.command()
 @click.argument("login")
-@click.password_option()
+@STDIN
 @pass_console
-def password(console: Console, login: str, password: str) -> None:
-    """Give LOGIN a new password."""
+def password(console: Console, login: str, stdin: bool) -> None:
+    """Give LOGIN a new password; it is asked for, or read from standard input."""
+    with console.site.reading() as unit:
+        find_user(unit, login)
+    new = _password(stdin)
     with console.site.writing() as unit:
-        set_password(system(), unit, find_user(unit, login), password)
+        set_password(system(), unit, find_user(unit, login), new)
     click.echo(f"{login} has a new password")
 
 
 @users.command()
 @click.argument("login")
-@click.option("--name", default="key", show_default=True, help="What the key is for.")
+@click.option("--name", required=True, help="What the key is for.")
 @pass_console
 def token(console: Console, login: str, name: str) -> None:
     """Make a key for programs that act as LOGIN; it is shown this once."""

@@ -55,7 +55,9 @@ def _judge(
     region = values.get("region")
     if region and region not in unit.site.regions:
         return "", [f"行政区划代码 {region} 不存在。 (Unknown region code.)"]
-    draft = Draft(kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, values)
+    draft = Draft(
+        kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, values
+    )
     verdicts = unit.site.plugins.screen(actor, draft)
     refused = [v.reason for v in verdicts if v.refused]
     return " ".join(v.reason for v in verdicts), refused
@@ -65,7 +67,11 @@ def _new(
     actor: Actor, unit: UnitOfWork, kind: ContentType, external_id: str, values: Mapping[str, Any], held: str
 ) -> Content:
     item = kind.model(
-        **values, type=kind.name, external_id=external_id, owner_id=actor.user_id, created_at=unit.now,
+        **values,
+        type=kind.name,
+        external_id=external_id,
+        owner_id=actor.user_id,
+        created_at=unit.now,
         changed_at=unit.now,
     )
     _settle(actor, unit, item, held)

@@ -23,6 +23,7 @@ class Content(Model):
         sa.UniqueConstraint("type", "external_id"),
         sa.Index("ix_core_content_type_state_published_at", "type", "state", "published_at"),
         sa.Index("ix_core_content_region_state", "region", "state"),
+        sa.Index("ix_core_content_state_published_at", "state", "published_at"),
         {"sqlite_autoincrement": True},
     )
 

@@ -16,7 +16,10 @@ def markdown(text: str) -> Markup:
     """Render ``text``; no images, no scripts, links open without a referrer."""
     html = mistune.create_markdown(escape=True, hard_wrap=True, plugins=["table", "strikethrough"])(text)
     clean = nh3.clean(
-        str(html), tags=TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"},
+        str(html),
+        tags=TAGS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )
     return Markup(clean)

@@ -55,7 +55,12 @@ def create(actor: Actor, unit: UnitOfWork, kind: ContentType, data: Mapping[str,
     values = load(kind.schema(), data)
     _check_region(unit, values.get("region"))
     item = kind.model(
-        **values, type=kind.name, state="draft", owner_id=actor.user_id, created_at=unit.now, changed_at=unit.now
+        **values,
+        type=kind.name,
+        state="draft",
+        owner_id=actor.user_id,
+        created_at=unit.now,
+        changed_at=unit.now,
     )
     if item.organization_id is None and len(actor.organizations) == 1:
         (item.organization_id,) = actor.organizations
@@ -76,7 +81,9 @@ def change(
     if version is not None and version != item.version:
         raise Conflict(CHANGED_ELSEWHERE)
     if item.state in ENDED:
-        raise Conflict("已撤回或过期的内容不能修改，请另起一条。 (A withdrawn item cannot be changed; write a new one.)")
+        raise Conflict(
+            "已撤回或过期的内容不能修改，请另起一条。 (A withdrawn item cannot be changed; write a new one.)"
+        )
     kind = unit.site.content_type(item.type)
     values = load(kind.schema(), data, partial=True)
     _check_region(unit, values.get("region"))

@@ -42,7 +42,9 @@ class ContentType:
         return (
             Permission(f"{name}.create", f"起草{zh}", f"draft {en}", everybody),
             Permission(f"{name}.edit", f"修改{zh}", f"edit {en}", editors, owner=True),
-            Permission(f"{name}.publish", f"发布{zh}", f"publish {en}", editors, owner=True, level=self.level),
+            Permission(
+                f"{name}.publish", f"发布{zh}", f"publish {en}", editors, owner=True, level=self.level
+            ),
             Permission(f"{name}.withdraw", f"撤回{zh}", f"withdraw {en}", editors, owner=True),
         )
 

@@ -67,7 +67,7 @@ def peek(session: Session, cursor: Cursor, limit: int = 1000) -> tuple[list[Comm
     return [_committed(r) for r in rows], end
 
 
-def _after(cursor: Cursor) -> sa.Select[tuple[Event]]:
+def _after(cursor: Cursor) -> sa.Select[Event]:
     place = sa.tuple_(Event.transaction, Event.id)
     return (
         sa.select(Event)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from keyun.exchange.readers import read
+from keyun.bulk import insert_many, known, known_rows, update_many
 from keyun.exchange.run import Report, run
 from keyun.exchange.types import Importer, Row, RowError, Written
 
-__all__ = ["Importer", "Report", "Row", "RowError", "Written", "read", "run"]
+__all__ = [
+    "Importer",
+    "Report",
+    "Row",
+    "RowError",
+    "Written",
+    "insert_many",
+    "known",
+    "known_rows",
+    "run",
+    "update_many",
+]

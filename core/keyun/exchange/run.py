@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema, ValidationError
+import sqlalchemy as sa
+from marshmallow import EXCLUDE, Schema, ValidationError
 
 from keyun.access import Actor
+from keyun.db import is_sqlite
 from keyun.errors import Invalid
-from keyun.exchange.readers import Raw, read
-from keyun.exchange.types import Importer, Row, RowError
+from keyun.exchange.columns import REASONS, ROW, match
+from keyun.exchange.readers import Raw, opened
+from keyun.exchange.refused import RefusedFile, original
+from keyun.exchange.types import Importer, Row, RowError, Written
 from keyun.forms import complaint
 
 if TYPE_CHECKING:
     from keyun.site import Site
 
 CHUNK = 1000
-#: Characters that make a spreadsheet take a cell for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: After how many chunks PostgreSQL counts its tables again.
+COUNT_AFTER = (1, 10, 100, 1000)
 Progress = Callable[[str], None]
+#: What a database says when it does not want a row.
+REFUSALS = (sa.exc.IntegrityError, sa.exc.DataError, OverflowError)
 
 
 @dataclass(slots=True)
 class Report:
-    """What an import did."""
+    """What an import did, in records; in a dry run, what it would do. ``notes`` concern the whole file."""
 
     read: int = 0
     created: int = 0
@@ -43,6 +44,10 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
+class _Undo(Exception):
+    """Takes a dry run back."""
+
+
 def run(
     site: Site, importer: Importer, path: Path, actor: Actor, *, errors_path: Path | None = None,
     progress: Progress = lambda text: None, dry_run: bool = False, kind: str | None = None,
@@ -50,48 +55,64 @@ def run(
     """Import ``path``. Each chunk of 1,000 rows is one transaction: what was committed stays.
 
     Run again after a break or with the same file it ends in the same state. Refused rows go to
-    ``errors_path`` with their reasons, ready to be corrected and imported alone.
+    ``errors_path`` (default: the name of the file and ``.errors.csv``) with their reasons, ready to be
+    corrected and imported alone. ``progress`` hears notes at once and a line about every second.
+
+    :raises Invalid: when the file as a whole cannot be read; nothing was written then.
+    :raises Forbidden: when ``actor`` may not.
     """
-    report, started, told = Report(), time.monotonic(), 0.0
-    schema = importer.schema()
-    seen: dict[bytes, int] = {}
-    with _ErrorFile(errors_path or path.with_name(path.name + ".errors.csv")) as errors:
-        rows = _named(read(path, kind), schema, path, report)
-        for chunk in _chunks(rows):
-            good, bad = _validate(schema, chunk, seen)
-            report.read += len(chunk)
-            if good and not dry_run:
-                with site.writing() as unit:
-                    written = importer.write(actor, unit, good)
+    site.access.require(actor, importer.permission)
+    target = errors_path or path.with_name(path.name + ".errors.csv")
+    if target.resolve() == path.resolve():
+        raise Invalid(f"{target}: refused rows cannot go into the file they come from; name another")
+    report, teller = Report(), _Teller(importer.name, progress)
+    schema, seen = importer.schema(), dict[int, int]()
+    with opened(path, kind) as table:
+        names, unknown = match(schema, table, path)
+        report.notes += table.notes
+        if unknown:
+            report.notes.append(f"columns left out: {', '.join(unknown)}")
+        for note in report.notes:
+            progress(f"{path.name}: {note}")
+        columns = table.columns if table.has_header else list(dict.fromkeys([*table.columns, *schema.fields]))
+        rows = table.rows(names)
+        if table.columns[:2] == [ROW, REASONS]:
+            rows = (r._replace(values={k: original(v) for k, v in r.values.items()}) for r in rows)
+        with RefusedFile(target, columns, names) as refused:
+            for count, chunk in enumerate(_chunks(rows), start=1):
+                good, bad = check(schema, importer.key, chunk, seen)
+                written = _write(site, importer, actor, good, dry_run) if good else Written(0, 0)
+                bad += _with_source(written.errors, chunk)
+                for error in sorted(bad, key=lambda e: e.number):
+                    refused.add(error)
+                report.read += len(chunk)
                 report.created += written.created
                 report.changed += written.changed
-                sources = {r.number: r.values for r in chunk}
-                bad += [RowError(e.number, e.reasons, sources[e.number]) for e in written.errors]
-            for error in sorted(bad, key=lambda e: e.number):
-                errors.add(error)
-            report.failed += len(bad)
-            elapsed = time.monotonic() - started
-            if elapsed - told >= 1:
-                told = elapsed
-                progress(f"{importer.name}: {report.read} rows, {report.failed} refused, {report.read / elapsed:.0f}/s")
-    report.seconds = time.monotonic() - started
+                report.failed += len(bad)
+                teller.tell(report)
+                _count_tables(site, count)
+    report.seconds = teller.seconds()
     return report
 
 
-def _named(rows: Iterable[Raw], schema: Schema, path: Path, report: Report) -> Iterator[Raw]:
-    """Give columns the names of the schema's fields; refuse a file that lacks a required one."""
-    names = {str(f.metadata.get("label", n)): n for n, f in schema.fields.items()} | {n: n for n in schema.fields}
-    known: dict[str, str] | None = None
-    for row in rows:
-        if known is None and not row.problem:
-            known = {k: names[k] for k in row.values if k in names}
-            required = {n for n, f in schema.fields.items() if f.required}
-            if missing := sorted(required - set(known.values())):
-                columns = ", ".join(schema.fields)
-                raise Invalid(f"{path}: column(s) {', '.join(missing)} missing; expected {columns}")
-            if unknown := [k for k in row.values if k and k not in names]:
-                report.notes.append(f"columns left out: {', '.join(unknown)}")
-        yield Raw(row.number, {names.get(k, k): v for k, v in row.values.items()}, row.problem)
+class _Teller:
+    """Says how far an import is, about every second."""
+
+    def __init__(self, name: str, say: Progress) -> None:
+        self._name, self._say = name, say
+        self._started = self._told = time.monotonic()
+
+    def seconds(self) -> float:
+        """Since the import began."""
+        return time.monotonic() - self._started
+
+    def tell(self, report: Report) -> None:
+        """Say where ``report`` stands, unless that was said a moment ago."""
+        now = time.monotonic()
+        if now - self._told >= 1:
+            self._told = now
+            rate = report.read / (now - self._started)
+            self._say(f"{self._name}: {report.read:,} rows, {report.failed:,} refused, {rate:,.0f} rows/s")
 
 
 def _chunks(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
@@ -99,69 +120,70 @@ def _chunks(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
         yield chunk
 
 
-def _validate(
-    schema: Schema, chunk: Sequence[Raw], seen: dict[bytes, int]
+def check(
+    schema: Schema, key: str, chunk: Iterable[Raw], seen: dict[int, int]
 ) -> tuple[list[tuple[int, Row]], list[RowError]]:
+    """Validate ``chunk``; ``seen`` maps the hashes of the keys so far to the records that had them first."""
     good: list[tuple[int, Row]] = []
     bad: list[RowError] = []
-    for raw in chunk:
-        if raw.problem:
-            bad.append(RowError(raw.number, raw.problem, raw.values))
+    for number, values, problem in chunk:
+        if problem:
+            bad.append(RowError(number, problem, values))
             continue
         try:
-            row = schema.load(raw.values)
+            row: Row = schema.load(values, unknown=EXCLUDE)
         except ValidationError as e:
-            bad.append(RowError(raw.number, str(complaint(schema, e)), raw.values))
+            bad.append(RowError(number, str(complaint(schema, e)), values))
             continue
-        first = _repeated(row, raw.number, seen)
-        if first is None:
-            good.append((raw.number, row))
+        # 64 bits of millions of keys: two alike by chance are one case in ten million imports.
+        first = number if (own := row.get(key)) is None else seen.setdefault(hash(own), number)
+        if first == number:
+            good.append((number, row))
         else:
-            text = f"external_id 与第 {first} 条重复 (same external_id as record {first})"
-            bad.append(RowError(raw.number, text, raw.values))
+            text = f"{key} {own} 与第 {first} 条记录重复 (the same {key} as record {first})"
+            bad.append(RowError(number, text, values))
     return good, bad
 
 
-def _repeated(row: Row, number: int, seen: dict[bytes, int]) -> int | None:
-    """The number of an earlier record with the same external id; a digest keeps millions small."""
-    key = row.get("external_id") or row.get("user")
-    if key is None:
-        return None
-    digest = hashlib.blake2b(str(key).encode("utf-8", "replace"), digest_size=8).digest()
-    first = seen.setdefault(digest, number)
-    return None if first == number else first
+def _write(
+    site: Site, importer: Importer, actor: Actor, rows: Sequence[tuple[int, Row]], dry_run: bool
+) -> Written:
+    """Write ``rows`` in one transaction; when the database refuses one, halve until it is found."""
+    written = Written(0, 0)
+    try:
+        with site.writing() as unit:
+            written = importer.write(actor, unit, rows)
+            if dry_run:
+                raise _Undo
+    except _Undo:
+        pass
+    except REFUSALS as e:
+        if len(rows) == 1:
+            reason = getattr(e, "orig", None) or e
+            text = f"数据库没有接受这一行 (the database refused it: {' '.join(str(reason).split())})"
+            return Written(0, 0, [RowError(rows[0][0], text, rows[0][1])])
+        middle = len(rows) // 2
+        halves = [_write(site, importer, actor, part, dry_run) for part in (rows[:middle], rows[middle:])]
+        errors = [e for h in halves for e in h.errors]
+        return Written(sum(h.created for h in halves), sum(h.changed for h in halves), errors)
+    return written
 
 
-class _ErrorFile(AbstractContextManager["_ErrorFile"]):
-    """Refused rows as CSV; the file exists only when there are any."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: Any = None
-        self._columns: list[str] = []
-        self._writer: Any = None
-        path.unlink(missing_ok=True)
-
-    def add(self, error: RowError) -> None:
-        """Write one refused row: number, reasons, then its columns."""
-        if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8-sig", newline="")
-            self._columns = list(error.row)
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(["_row", "_reasons", *self._columns])
-        cells = [_harmless(error.row.get(c)) for c in self._columns]
-        self._writer.writerow([error.number, error.reasons, *cells])
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
+def _with_source(errors: Sequence[RowError], chunk: Sequence[Raw]) -> list[RowError]:
+    """``errors`` with the rows as they stand in the file, not as they were understood."""
+    if not errors:
+        return []
+    sources: Mapping[int, dict[str, Any]] = {r.number: r.values for r in chunk}
+    return [RowError(e.number, e.reasons, sources[e.number]) for e in errors]
 
 
-def _harmless(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list):
-        text = "；".join(str(v) for v in value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+def _count_tables(site: Site, chunks: int) -> None:
+    """Tell PostgreSQL what grew.
+
+    It plans by counts that it takes a minute after the fact; until then it walks a table it takes to
+    be empty from end to end for every chunk.
+    """
+    engine = site.runtime.engine
+    if chunks in COUNT_AFTER and not is_sqlite(engine):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE")

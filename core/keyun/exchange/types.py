@@ -37,9 +37,11 @@ class Written:
 class Importer:
     """Something that ``keyun import`` can read.
 
-    ``schema`` validates one row and is the documentation of the columns. ``write`` gets up to 1,000
-    valid rows as (number, values) and writes them in the caller's transaction: rows it knows by
-    ``external_id`` are changed, not doubled; rows it must refuse (an unknown owner) come back as errors.
+    ``schema`` validates one row and is the documentation of the columns; a field with
+    ``metadata={"label": "名称"}`` may be headed by its label. ``write`` gets up to 1,000 valid rows as
+    (number, values) and writes them in the caller's transaction: rows it knows by ``key`` are changed,
+    not doubled; rows it must refuse (an unknown owner) come back as errors. No two rows of a file have
+    the same ``key``. ``write`` may be called again with some of the rows, after a rollback.
     """
 
     name: str
@@ -47,3 +49,5 @@ class Importer:
     schema: type[Schema]
     write: Callable[[Actor, UnitOfWork, Sequence[tuple[int, Row]]], Written]
     permission: str
+    #: The column that tells one record from another.
+    key: str = "external_id"

@@ -125,7 +125,9 @@ class PluginManager:
     def _add(self, manifest: Manifest, raw: Mapping[str, Any]) -> None:
         cls = manifest.entry_point.load()
         if not (isinstance(cls, type) and issubclass(cls, Plugin)):
-            raise TypeError(f"entry point {manifest.entry_point.value} is not a keyun.plugins.Plugin subclass")
+            raise TypeError(
+                f"entry point {manifest.entry_point.value} is not a keyun.plugins.Plugin subclass"
+            )
         try:
             values = cls.settings_schema(unknown=RAISE).load(dict(raw))
         except ValidationError as e:

@@ -105,7 +105,7 @@ def parse(data: dict[str, Any], path: Path, entry_point: EntryPoint) -> Manifest
         raise ValueError(f"{path}: api must be a version range such as '>=1.0,<2' ({e})") from None
     if table.get("replaces") and table.get("extends"):
         raise ValueError(f"{path}: replaces and extends exclude each other")
-    values = {k: tuple(v) if k in LISTS else v for k, v in table.items()}
+    values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in table.items()}
     values.setdefault("title", entry_point.name)
     version = entry_point.dist.version if entry_point.dist else ""
     return Manifest(api=api, root=path.parent, entry_point=entry_point, version=version, **values)

@@ -58,7 +58,8 @@ def _choose(
         if name not in manifests:
             if name not in faults:
                 problems.setdefault(name, []).append(
-                    f"{name} is enabled but not installed; pip install it or run `keyun plugins disable {name}`"
+                    f"{name} is enabled but not installed; "
+                    f"pip install it or run `keyun plugins disable {name}`"
                 )
             continue
         manifest = chosen[name] = manifests[name]
@@ -105,9 +106,7 @@ def _requires(
         for need in m.requires:
             if need in slots:
                 continue
-            repair = (
-                f"repair {need} first" if need in enabled else f"run `keyun plugins enable {need}`"
-            )
+            repair = f"repair {need} first" if need in enabled else f"run `keyun plugins enable {need}`"
             problems.setdefault(m.name, []).append(f"{m.name} requires {need}; {repair}")
         requires[m.name] = {slots[n] for n in m.requires if n in slots} - {m.name}
     return requires
@@ -125,9 +124,7 @@ def _spread(requires: Mapping[str, set[str]], problems: dict[str, list[str]]) ->
                 changed = True
 
 
-def _sort(
-    graph: Mapping[str, set[str]], enabled: Sequence[str], problems: dict[str, list[str]]
-) -> list[str]:
+def _sort(graph: Mapping[str, set[str]], enabled: Sequence[str], problems: dict[str, list[str]]) -> list[str]:
     """Return the names base first, ties by the order of the file; a cycle is left out as a problem."""
     rank = {name: i for i, name in enumerate(enabled)}
     sorter = TopologicalSorter(graph)

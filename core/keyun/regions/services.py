@@ -103,7 +103,7 @@ class Tree:
                 code = place.successor
                 continue
             up = (place.parent if place else None) or parent_code(code)
-            if place is None and up is None or up is None:
+            if (place is None and up is None) or up is None:
                 break
             note = f"{code} 在该日无对应区划，归入上级 {up}"
             code = up
@@ -128,9 +128,7 @@ class Tree:
 
 def tree(session: Session) -> Tree:
     """Read every division from the database."""
-    rows = session.execute(
-        sa.select(*(c for c in Region.__table__.columns)).order_by(Region.code)
-    ).mappings()
+    rows = session.execute(sa.select(*(c for c in Region.__table__.columns)).order_by(Region.code)).mappings()
     return Tree(Place(**row) for row in rows)
 
 

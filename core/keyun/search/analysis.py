@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 
 #: Words of the field that the general dictionary splits.
 DOMAIN_WORDS = (
-    "川渝", "巴蜀", "成渝", "科协", "科云", "科技云", "科技所能", "科技所需", "科创", "揭榜", "科普", "黄龙病", "钒钛",
-    "木虱", "溃疡病", "猕猴桃", "羊肚菌", "青稞", "牦牛", "苦荞", "晚熟柑橘", "动力电池", "玄武岩纤维", "多晶硅",
+    "川渝", "巴蜀", "成渝", "科协", "科云", "科技云", "科技所能", "科技所需", "科创",
+    "揭榜", "科普", "黄龙病", "钒钛", "木虱", "溃疡病", "猕猴桃", "羊肚菌", "青稞",
+    "牦牛", "苦荞", "晚熟柑橘", "动力电池", "玄武岩纤维", "多晶硅",
 )  # fmt: skip
 #: Words that carry no subject. Requests are full of them; they explain nothing.
 STOP_WORDS = frozenset(
-    "的 了 和 与 及 或 在 是 为 对 从 到 把 被 由 于 以 等 并 而 且 但 也 都 就 又 还 很 更 最 不 没有 我们 你们 他们 我 你 他 她 它 "
-    "这 那 这个 那个 一个 一种 一些 其 之 所 者 个 种 位 来 去 上 下 中 内 外 里 时 后 前 将 要 会 能 可 可以 能够 需要 需 希望 想 请 想要 "
-    "如何 怎么 怎样 什么 进行 通过 采用 利用 相关 有关 有 做 给 让 用 并且 以及 因此 由此 目前 现在 已经 the a an of and or to in on for is "
-    "are with by at from as be this that it".split()
+    """
+    的 了 和 与 及 或 在 是 为 对 从 到 把 被 由 于 以 等 并 而 且 但 也 都 就 又 还 很 更 最 不
+    没有 我们 你们 他们 我 你 他 她 它 这 那 这个 那个 一个 一种 一些 其 之 所 者 个 种 位 来 去
+    上 下 中 内 外 里 时 后 前 将 要 会 能 可 可以 能够 需要 需 希望 想 请 想要 如何 怎么 怎样
+    什么 进行 通过 采用 利用 相关 有关 有 做 给 让 用 并且 以及 因此 由此 目前 现在 已经 the a
+    an of and or to in on for is are with by at from as be this that it
+    """.split()
 )
 WORD = re.compile(r"\w", re.UNICODE)
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")

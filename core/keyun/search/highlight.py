@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from keyun.search.analysis import analyzer
 
 PIECE = 120
+#: How far before its first match a piece begins.
+LEAD = PIECE // 4
 Runs = Sequence[tuple[str, bool]]
+Place = tuple[int, int]
 
 
-def places(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
-    """Where any of ``words`` stands in ``text``; overlapping places are one."""
-    found: list[tuple[int, int]] = []
-    for span in analyzer().spans(text):
-        if span.word not in words:
-            continue
-        if found and span.start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], span.end))
+def places(text: str, words: Iterable[str]) -> list[Place]:
+    """Where any of ``words`` stands in ``text``, in order; places that touch are one."""
+    wanted = frozenset(words)
+    found: list[Place] = []
+    for start, end in sorted((s.start, s.end) for s in analyzer().spans(text) if s.word in wanted):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
         else:
-            found.append((span.start, span.end))
+            found.append((start, end))
     return found
 
 
-def runs(text: str, words: frozenset[str]) -> Runs:
+def runs(text: str, words: Iterable[str]) -> Runs:
     """``text`` cut at its matches; the runs joined give it back."""
-    out: list[tuple[str, bool]] = []
-    last = 0
-    for start, end in places(text, words):
-        if start > last:
-            out.append((text[last:start], False))
-        out.append((text[start:end], True))
-        last = end
-    if last < len(text):
-        out.append((text[last:], False))
-    return out
+    return _cut(text, places(text, words), 0, len(text))
 
 
-def best_piece(text: str, words: frozenset[str], length: int = PIECE) -> Runs:
-    """The piece of ``text`` with the most matches, at most ``length`` characters and its ellipses."""
+def best_piece(text: str, words: Iterable[str], length: int = PIECE) -> Runs:
+    """The piece of ``text`` with the most matches: at most ``length`` characters, and its ellipses."""
     found = places(text, words)
-    starts = [max(0, s - length // 4) for s, _ in found] or [0]
-    best = max(starts, key=lambda a: (sum(1 for s, e in found if a <= s and e <= a + length), -a))
-    piece = text[best : best + length]
+    ends = [end for _, end in found]
+    best, most = 0, 0
+    for first, (place, _) in enumerate(found):
+        start = max(0, place - LEAD)
+        count = bisect_right(ends, start + length) - first
+        if count > most:
+            best, most = start, count
+    end = min(best + length, len(text))
     lead = [("…", False)] if best else []
-    tail = [("…", False)] if best + length < len(text) else []
-    return [*lead, *runs(piece, words), *tail]
+    tail = [("…", False)] if end < len(text) else []
+    return [*lead, *_cut(text, found, best, end), *tail]
+
+
+def _cut(text: str, found: Sequence[Place], first: int, last: int) -> list[tuple[str, bool]]:
+    """``text[first:last]`` as runs; a match that reaches over an edge is cut there."""
+    out: list[tuple[str, bool]] = []
+    done = first
+    for start, end in found:
+        start, end = max(start, first), min(end, last)
+        if start >= end:
+            continue
+        if start > done:
+            out.append((text[done:start], False))
+        out.append((text[start:end], True))
+        done = end
+    if done < last:
+        out.append((text[done:last], False))
+    return out

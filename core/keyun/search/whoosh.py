@@ -1,213 +1,359 @@
-"""Whoosh 2.7.4 behind the port: a folder per build, an atomic pointer, written by the worker alone."""
+"""Whoosh 2.7.4 behind the port: one field of weighted words, one writer at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import shutil
 import threading
-import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keyun.regions.codes import subtree
+from keyun.regions.codes import COUNTRY, level
 from keyun.search.analysis import analyzer
-from keyun.search.port import Document, IndexGone, Page, Query, Ranked
+from keyun.search.folder import FAILED, Folder
+from keyun.search.port import MAX_RESULTS, Document, IndexGone, Page, Query, Ranked
+from keyun.search.question import Question, ask
+
+with warnings.catch_warnings():
+    # Whoosh (2016) is a given; newer Pythons warn of its old escapes when they compile it.
+    warnings.simplefilter("ignore")
+    from whoosh import collectors, columns, fields, formats, index, query, scoring
 
 log = logging.getLogger(__name__)
-POINTER = "current"
 #: More words than this are a text, not a question: it is cut to its rarest ones.
 MOST_WORDS = 8
-MAX_QUERY = 2000
-MAX_OFFSET = 1000
-LOCK_SECONDS = 10.0
+#: How much a word counts where it stands.
+TITLE, EXTRA, BODY = 3.0, 2.0, 1.0
+MEMORY_MB = 128
+
+
+Weighted = Mapping[str, tuple[int, float]]
+
+
+class Words(fields.FieldType):  # type: ignore[misc]
+    """Words with weights: the value is a mapping of each word to (how often, weight)."""
+
+    def __init__(self) -> None:
+        super().__init__(formats.Existence(), None, scorable=True)
+
+    def index(self, value: Weighted, **_: Any) -> Iterator[tuple[bytes, int, float, bytes]]:
+        """What Whoosh stores for each word."""
+        for word, (count, weight) in value.items():
+            yield word.encode(), count, weight, b""
+
+
+class Condition(scoring.WeightingModel, scoring.BaseScorer):  # type: ignore[misc]
+    """The score of a field that only limits: nothing, whatever it holds."""
+
+    def scorer(self, searcher: Any, fieldname: str, text: bytes, qf: int = 1) -> Condition:
+        """The same for every word."""
+        return self
+
+    def supports_block_quality(self) -> bool:
+        """Whoosh may skip by the other words."""
+        return True
+
+    def score(self, matcher: Any) -> float:
+        """Nothing."""
+        return 0.0
+
+    block_quality = score
+
+    def max_quality(self) -> float:
+        """Nothing."""
+        return 0.0
 
 
 class WhooshBackend:
-    """One index in ``folder``. Searching is safe from several threads and beside a writing process."""
+    """The indexes in ``path``. Every thread may search, beside writers in this process and in others."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, path: Path) -> None:
+        self.folder = Folder(path)
         self._local = threading.local()
+        self._sound: object = None
 
     def search(self, query: Query) -> Page:
-        """Answer ``query``: all words first, then any; without an index the page is empty."""
-        words = list(dict.fromkeys(analyzer().words(query.text[:MAX_QUERY])))
-        searcher = self._searcher()
-        if searcher is None or not words or query.offset > MAX_OFFSET:
-            return Page((), 0)
-        kept, dropped = _rarest(searcher, words)
-        for combine in (_all, _any):
-            found = searcher.search(
-                combine(kept), limit=query.offset + query.limit, filter=_filter(query), terms=False
-            )
-            hits = [Ranked(int(h["id"]), float(h.score)) for h in found[query.offset :]]
-            total = found.scored_length() if found.has_exact_length() else found.estimated_length()
-            if hits or total:
-                return Page(hits, max(total, query.offset + len(hits)), dropped)
-        return Page((), 0, dropped)
+        """Answer ``query``: documents with all words, or else with any; a broken index answers nothing."""
+        question = ask(query.text)
+        for attempt in (1, 2):
+            place = self.folder.current()
+            try:
+                searcher = self._searcher(place)
+                return Page(ready=False) if searcher is None else _answer(searcher, question, query)
+            # A damaged file breaks Whoosh in many ways, and a new index may just have replaced this one.
+            except Exception as e:
+                self._forget()
+                if attempt == 2 and place == self.folder.current():
+                    self._complain(place, e)
+        return Page(ready=False)
 
-    def update(self, documents: Iterable[Document], gone: Iterable[int]) -> None:
-        """Add or replace ``documents`` and remove ``gone`` in one commit."""
-        index = self._open()
-        if index is None:
-            raise IndexGone(f"no index in {self.folder}")
+    def usable(self) -> bool:
+        """Whether the current index can be read; its files are looked at again when they have changed."""
+        place = self.folder.current()
+        if place is None or not place.is_dir():
+            return False
+        state = (place, self.folder.state(place))
+        if state == self._sound:
+            return True
         try:
-            writer = index.writer(timeout=LOCK_SECONDS)
-        except OSError as e:
-            raise IndexGone(f"{self.folder}: {e}") from e
-        try:
-            for document in documents:
-                writer.update_document(**_fields(document))
-            for number in gone:
-                writer.delete_by_term("id", str(number))
-        except BaseException:
-            writer.cancel()
-            raise
-        writer.commit()
-
-    def rebuild(self, documents: Iterator[Document]) -> int:
-        """Build a new index beside the old one and switch to it at once."""
-        from whoosh.index import create_in
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        place = self.folder / uuid.uuid4().hex[:12]
-        place.mkdir()
-        writer = create_in(str(place), _schema()).writer(limitmb=256)
-        size = 0
-        for document in documents:
-            writer.add_document(**_fields(document))
-            size += 1
-        writer.commit()
-        self._switch(place.name)
-        return size
+            with _reader(place) as reader:
+                if (place / FAILED).exists():
+                    _read_through(reader)
+        except Exception as e:
+            log.warning("the search index in %s is damaged: %s: %s", place, type(e).__name__, e)
+            return False
+        if (place / FAILED).exists():
+            log.error("a search failed, but the index in %s reads well; see the error logged before", place)
+            (place / FAILED).unlink()
+            return True
+        self._sound = state
+        return True
 
     def versions(self) -> Mapping[int, int]:
-        """Every id in the index with the version it has there."""
-        index = self._open()
-        if index is None:
+        """Every id in the index with the version it has there.
+
+        :raises IndexGone: when the files are damaged.
+        """
+        place = self.folder.current()
+        if place is None or not place.is_dir():
             return {}
-        with index.reader() as reader:
-            return {int(f["id"]): int(f["version"]) for f in reader.all_stored_fields()}
-
-    def _switch(self, name: str) -> None:
-        temporary = self.folder / f".{POINTER}-{name}"
-        with open(temporary, "w", encoding="ascii") as f:
-            f.write(name)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, self.folder / POINTER)
-        for old in self.folder.iterdir():
-            if old.is_dir() and old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
-
-    def _current(self) -> str | None:
         try:
-            return (self.folder / POINTER).read_text(encoding="ascii").strip() or None
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-
-    def _open(self) -> Any:
-        """Open the current index; None when it is missing or its files are damaged."""
-        name = self._current()
-        if name is None:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from whoosh.index import open_dir
-        try:
-            return open_dir(str(self.folder / name))
-        # A damaged file breaks Whoosh in many ways; whatever it is, the worker builds the index anew.
+            with _reader(place) as reader:
+                ids, versions = reader.column_reader("number"), reader.column_reader("version")
+                return {ids[n]: versions[n] for n in reader.all_doc_ids()}
         except Exception as e:
-            log.warning("the search index in %s cannot be opened: %s", self.folder, e)
-            return None
+            raise IndexGone(f"{place}: {type(e).__name__}: {e}") from e
 
-    def _searcher(self) -> Any:
-        """The searcher of this thread, renewed when another process has committed."""
-        name, local = self._current(), self._local
-        if getattr(local, "name", None) != name or name is None:
-            index = self._open()
-            local.name, local.searcher = name, index.searcher() if index is not None else None
-        elif local.searcher is not None:
+    def writing(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the right to write."""
+        return self.folder.writing()
+
+    def update(self, documents: Iterable[Document], gone: Iterable[int] = ()) -> int:
+        """Add or replace ``documents`` and remove ``gone`` in one commit."""
+        place = self.folder.current()
+        if place is None or not place.is_dir():
+            raise IndexGone(f"there is no index in {self.folder.path}")
+        try:
+            writer, known = _writer(place)
+        except Exception as e:
+            raise IndexGone(f"{place}: {type(e).__name__}: {e}") from e
+        return _write(writer, known, documents, gone)
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[NewWhooshIndex]:
+        """Begin a new index beside the current one."""
+        with self.folder.building():
+            place = self.folder.begin()
             try:
-                local.searcher = local.searcher.refresh()
-            except Exception as e:
-                log.warning("the search index in %s went away: %s", self.folder, e)
-                local.name = local.searcher = None
+                index.create_in(str(place), _schema())
+                yield NewWhooshIndex(self.folder, place)
+            finally:
+                if self.folder.current() != place:
+                    shutil.rmtree(place, ignore_errors=True)
+
+    def _searcher(self, place: Path | None) -> Any:
+        """The searcher of this thread, renewed when another process has written; None without an index."""
+        local = self._local
+        if getattr(local, "place", None) != place:
+            self._forget()
+        if place is None:
+            return None
+        if local.searcher is None:
+            if not place.is_dir():
+                return None
+            local.place, local.searcher = place, index.open_dir(str(place)).searcher(weighting=_weighting())
+        else:
+            local.searcher = local.searcher.refresh()
         return local.searcher
+
+    def _forget(self) -> None:
+        searcher = getattr(self._local, "searcher", None)
+        self._local.place = self._local.searcher = None
+        if searcher is not None:
+            with contextlib.suppress(Exception):
+                searcher.close()
+
+    def _complain(self, place: Path | None, error: Exception) -> None:
+        """Leave a mark for the worker; a web process does not repair."""
+        log.exception("searching the index in %s failed; a worker will look into it", place, exc_info=error)
+        if place is not None:
+            with contextlib.suppress(OSError):
+                (place / FAILED).touch()
+
+
+class NewWhooshIndex:
+    """An index under construction."""
+
+    def __init__(self, folder: Folder, place: Path) -> None:
+        self._folder, self.place = folder, place
+
+    def update(self, documents: Iterable[Document], gone: Iterable[int] = ()) -> int:
+        """Add or replace ``documents`` and remove ``gone`` in one commit."""
+        writer, known = _writer(self.place)
+        return _write(writer, known, documents, gone)
+
+    def activate(self) -> None:
+        """Let it answer from now on."""
+        self._folder.switch(self.place)
 
 
 def _schema() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from whoosh import fields
-        from whoosh.analysis import SpaceSeparatedTokenizer
-
-    def text(boost: float) -> Any:
-        return fields.TEXT(analyzer=SpaceSeparatedTokenizer(), phrase=False, field_boost=boost)
+    def number() -> Any:
+        return fields.COLUMN(columns.NumericColumn("q"))
 
     return fields.Schema(
-        id=fields.ID(unique=True, stored=True),
-        type=fields.ID,
-        region=fields.NUMERIC(int),
-        version=fields.STORED,
-        title=text(3.0),
-        extra=text(2.0),
-        body=text(1.0),
-    )
+        key=fields.ID(), type=fields.ID(), region=fields.KEYWORD(), words=Words(),
+        number=number(), version=number(), published=number(),
+    )  # fmt: skip
+
+
+def _weighting() -> Any:
+    return scoring.MultiWeighting(scoring.BM25F(), type=Condition(), region=Condition())
 
 
 def _fields(d: Document) -> dict[str, Any]:
-    words = analyzer().words
     return {
-        "id": str(d.id),
+        "key": str(d.id),
         "type": d.type,
-        "region": int(d.region or 0),
+        "region": " ".join(_path(d.region)) if d.region else None,
+        "words": _weighted(d),
+        "number": d.id,
         "version": d.version,
-        "title": " ".join(words(d.title)),
-        "extra": " ".join(words(d.extra)),
-        "body": " ".join(words(d.body)),
+        "published": int(d.published.timestamp()),
     }
 
 
-def _rarest(searcher: Any, words: list[str]) -> tuple[list[str], list[str]]:
-    """The words to ask with, and those left out of a long text (the most frequent and the unknown)."""
+def _path(code: str) -> list[str]:
+    """The province, city and county of ``code`` as prefixes."""
+    return [code[:2], code[:4], code]
+
+
+def _prefix(code: str) -> str:
+    """The prefix that every code below ``code`` has."""
+    return {"province": code[:2], "city": code[:4]}.get(level(code), code)
+
+
+def _weighted(d: Document) -> Weighted:
+    counts: Counter[str] = Counter()
+    weights: dict[str, float] = {}
+    for text, weight in ((d.title, TITLE), (d.extra, EXTRA), (d.body, BODY)):
+        for word, count in Counter(analyzer().words(text)).items():
+            counts[word] += count
+            weights[word] = weights.get(word, 0.0) + weight * count
+    return {word: (counts[word], weight) for word, weight in weights.items()}
+
+
+def _reader(place: Path) -> Any:
+    return index.open_dir(str(place)).reader()
+
+
+def _read_through(reader: Any) -> None:
+    """Read every posting once; damaged files raise."""
+    for field, term in reader.all_terms():
+        matcher = reader.postings(field, term)
+        while matcher.is_active():
+            matcher.weight()
+            reader.doc_field_length(matcher.id(), field)
+            matcher.next()
+    numbers = reader.column_reader("number")
+    for n in reader.all_doc_ids():
+        numbers[n]
+
+
+def _writer(place: Path) -> tuple[Any, Any]:
+    """A writer, and a reader of what is there before it writes."""
+    opened = index.open_dir(str(place))
+    reader = opened.reader()
+    return opened.writer(limitmb=MEMORY_MB), reader
+
+
+def _write(writer: Any, known: Any, documents: Iterable[Document], gone: Iterable[int]) -> int:
+    added = 0
+    try:
+        with known:
+            for number in gone:
+                _delete(writer, known, number)
+            for document in documents:
+                _delete(writer, known, document.id)
+                writer.add_document(**_fields(document))
+                added += 1
+    except BaseException:
+        writer.cancel()
+        raise
+    writer.commit()
+    return added
+
+
+def _delete(writer: Any, known: Any, number: int) -> None:
+    term = ("key", str(number).encode())
+    if term in known:
+        for docnum in known.postings(*term).all_ids():
+            writer.delete_document(docnum)
+
+
+def _answer(searcher: Any, question: Question, asked: Query) -> Page:
+    """The page, from documents with all words, or else with any of them."""
+    kept, dropped = _rarest(searcher, question.required)
+    better = [w for w in question.better if _frequency(searcher, w)][:MOST_WORDS]
+    some = [w for w in kept if _frequency(searcher, w)]
+    if not some or asked.offset >= MAX_RESULTS:
+        return Page((), 0, dropped, kept)
+    for partial in (False, True) if len(some) == len(kept) else (True,):
+        combined = query.Or if partial else query.And
+        wanted: Any = combined([query.Term("words", w) for w in some])
+        if better:
+            wanted = query.AndMaybe(wanted, query.Or([query.Term("words", w) for w in better]))
+        # Not query.Require: in 2.7.4 it keeps what does not meet the condition.
+        if limits := _limits(searcher, asked):
+            wanted = query.And([wanted, *limits])
+        # Both optimizations of 2.7.4 lose documents when words stand beside conditions: none is used.
+        collector = collectors.TopCollector(MAX_RESULTS, usequality=False, replace=0)
+        searcher.search_with_collector(wanted.normalize(), collector)
+        if total := collector.count():
+            ranked = collector.results().top_n
+            hits = _slice(searcher, ranked, asked.offset, min(asked.offset + asked.limit, len(ranked)))
+            return Page(hits, total, dropped, [*kept, *better], partial)
+    return Page((), 0, dropped, kept)
+
+
+def _frequency(searcher: Any, word: str) -> int:
+    return int(searcher.doc_frequency("words", word))
+
+
+def _rarest(searcher: Any, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words to look up, and those left out of a long text: the most frequent and the unknown."""
     if len(words) <= MOST_WORDS:
-        return words, []
-
-    def frequency(word: str) -> int:
-        count = sum(searcher.doc_frequency(f, word) for f in ("title", "extra", "body"))
-        return count or 1 << 30
-
-    kept = set(sorted(words, key=frequency)[:MOST_WORDS])
-    return [w for w in words if w in kept], [w for w in words if w not in kept]
+        return list(words), []
+    known = [(count, n) for n, w in enumerate(words) if (count := _frequency(searcher, w))]
+    kept = {n for _, n in sorted(known)[:MOST_WORDS]}
+    return [w for n, w in enumerate(words) if n in kept], [w for n, w in enumerate(words) if n not in kept]
 
 
-def _word(word: str) -> Any:
-    from whoosh.query import Or, Term
-
-    return Or([Term(f, word) for f in ("title", "extra", "body")])
-
-
-def _all(words: list[str]) -> Any:
-    from whoosh.query import And
-
-    return And([_word(w) for w in words])
-
-
-def _any(words: list[str]) -> Any:
-    from whoosh.query import Or
-
-    return Or([_word(w) for w in words])
+def _limits(searcher: Any, asked: Query) -> list[Any]:
+    """The conditions; a list of types that leaves none of the index out is no condition."""
+    limits: list[Any] = []
+    present = {term.decode() for term in searcher.lexicon("type")}
+    if asked.types and not present <= set(asked.types):
+        limits.append(query.Or([query.Term("type", t) for t in asked.types]))
+    if asked.region and asked.region != COUNTRY:
+        limits.append(query.Term("region", _prefix(asked.region)))
+    return limits
 
 
-def _filter(query: Query) -> Any:
-    from whoosh.query import And, NumericRange, Or, Term
-
-    wanted = [Or([Term("type", t) for t in query.types])] if query.types else []
-    if query.region:
-        low, high = subtree(query.region)
-        wanted.append(NumericRange("region", int(low), int(high)))
-    return And(wanted) if wanted else None
+def _slice(searcher: Any, ranked: Sequence[tuple[float, int]], first: int, last: int) -> list[Ranked]:
+    """Results ``first`` to ``last``; equal scores are in order of publication, the newest first."""
+    if first >= last:
+        return []
+    start, end = first, last
+    while start and ranked[start - 1][0] == ranked[first][0]:
+        start -= 1
+    while end < len(ranked) and ranked[end][0] == ranked[last - 1][0]:
+        end += 1
+    reader = searcher.reader()
+    numbers, published = reader.column_reader("number"), reader.column_reader("published")
+    rows = sorted((-score, -published[n], -numbers[n]) for score, n in ranked[start:end])
+    return [Ranked(-number, -score) for score, _, number in rows[first - start : last - start]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -13,8 +14,17 @@ from keyun.accounts.models import User
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
+def browse(app: Flask) -> Browser:
+    """A new visitor's browser on ``app``."""
+    return Browser(app, app.response_class)
+
+
 class Browser(FlaskClient):
-    """The test client of :func:`make_app`'s applications."""
+    """Cookies, CSRF tokens and log-ins without the work."""
+
+    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
+        """Send a request and read the whole answer, so that no file stays open."""
+        return super().open(*args, buffered=buffered, **kwargs)
 
     def log_in(self, user: User) -> None:
         """Start a session of ``user`` without the log-in form."""

@@ -108,7 +108,8 @@ class Databases:
                 connection.exec_driver_sql(statement)
         except OperationalError as e:
             shown = make_url(_server_url()).render_as_string()
-            raise Unreachable(f"PostgreSQL at {shown} cannot be used ({e.orig}); set KEYUN_TEST_DATABASE_URL") from e
+            why = f"PostgreSQL at {shown} cannot be used ({e.orig}); set KEYUN_TEST_DATABASE_URL"
+            raise Unreachable(why) from e
 
 
 def _server_url() -> str:

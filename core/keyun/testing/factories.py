@@ -24,7 +24,7 @@ def make_user(
     organizations: Iterable[Organization] = (),
     **more: object,
 ) -> User:
-    """A user with ``roles`` as (role, region); without ``password`` nobody logs in by the form (hashing is slow)."""
+    """A user with ``roles`` as (role, region); only one with a ``password`` can use the log-in form."""
     user = User(
         login=login,
         name=name or login,

@@ -11,7 +11,9 @@ from keyun.config import FILE, SECRET_FILE
 from keyun.plugins import state
 
 
-def write_instance(folder: Path, database_url: str, plugins: Sequence[str], config: Mapping[str, Any]) -> Path:
+def write_instance(
+    folder: Path, database_url: str, plugins: Sequence[str], config: Mapping[str, Any]
+) -> Path:
     """Write configuration, key and plugin state of an instance whose database exists; returns ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {"database_url": database_url, **config}

@@ -18,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from flask import Flask
+    from jinja2 import BytecodeCache
 
     from keyun.site import Site
     from keyun.testing.clients import Browser
@@ -55,7 +56,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_instance(backend: str, keyun_databases: Databases, tmp_path: Path) -> Iterator[MakeInstance]:
-    """``make_instance("popsci", config={"site": {"demo": True}})`` returns a folder as ``keyun init`` leaves it."""
+    """``make_instance("popsci", config={"site": {"demo": True}})``: a folder as ``keyun init`` leaves it."""
     from keyun.testing.databases import Unreachable
     from keyun.testing.instances import write_instance
 
@@ -102,19 +103,26 @@ def make_site(make_instance: MakeInstance, clock: Clock) -> Iterator[MakeSite]:
         runtime.close()
 
 
+@pytest.fixture(scope="session")
+def keyun_compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Templates are compiled once for all applications of a test run."""
+    from jinja2 import FileSystemBytecodeCache
+
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("keyun-templates")))
+
+
 @pytest.fixture
-def make_app(make_site: MakeSite) -> MakeApp:
+def make_app(make_site: MakeSite, keyun_compiled_templates: BytecodeCache) -> MakeApp:
     """``make_app(*plugins, config=…)`` builds the web application; ``site=…`` takes an open site.
 
-    ``app.test_client()`` is a :class:`keyun.testing.Browser`.
+    ``browse(app)`` of :mod:`keyun.testing` opens a browser on it.
     """
     from keyun.app import create_app
-    from keyun.testing.clients import Browser
 
     def make(*plugins: str, config: Mapping[str, Any] | None = None, site: Site | None = None) -> Flask:
         app = create_app(site or make_site(*plugins, config=config))
         app.testing = True
-        app.test_client_class = Browser
+        app.jinja_env.bytecode_cache = keyun_compiled_templates
         return app
 
     return make
@@ -123,8 +131,6 @@ def make_app(make_site: MakeSite) -> MakeApp:
 @pytest.fixture
 def client(make_app: MakeApp) -> Browser:
     """A visitor's browser on a site without plugins."""
-    from keyun.testing.clients import Browser
+    from keyun.testing.clients import browse
 
-    found = make_app().test_client()
-    assert isinstance(found, Browser)
-    return found
+    return browse(make_app())

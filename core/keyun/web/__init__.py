@@ -15,6 +15,7 @@ def mount(app: Flask, site: Site) -> None:
     i18n.mount(app, site)
     templating.mount(app, site)
     errors.mount(app)
-    for blueprint in (assets.blueprint(site), pages.blueprint(), account.blueprint(), review.blueprint(), search.blueprint()):
-        app.register_blueprint(blueprint)
+    app.register_blueprint(assets.blueprint(site))
+    for part in (pages, account, review, search):
+        app.register_blueprint(part.blueprint())
     security.limit_logins(app, site)

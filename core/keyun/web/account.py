@@ -37,7 +37,7 @@ def register_page() -> Answer:
         return render_template("keyun/register.html", values={}, errors={}, next=next_url())
     try:
         with writing() as unit:
-            user = register(actor(), unit, request.form.to_dict())
+            user = register(actor(), unit, _form())
     except Invalid as e:
         page = render_template("keyun/register.html", values=_typed(), errors=e.fields, next=next_url())
         return page, e.status
@@ -74,7 +74,7 @@ def show() -> Answer:
         return _account()
     try:
         with writing() as unit:
-            change_profile(actor(), unit, _oneself(unit), request.form.to_dict())
+            change_profile(actor(), unit, _oneself(unit), _form())
     except Invalid as e:
         return _account(_typed(), e.fields), e.status
     flash(_("已保存。"), "success")
@@ -112,6 +112,10 @@ def _only_users() -> None:
     g.private_page = True
     if not actor().is_user:
         raise Forbidden(_("请先登录。"))
+
+
+def _form() -> dict[str, object]:
+    return dict(request.form.items())
 
 
 def _typed() -> dict[str, str]:

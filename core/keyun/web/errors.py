@@ -88,4 +88,4 @@ def page(text: str, status: int) -> tuple[str, int]:
 
 
 def _fault() -> str:
-    return _("系统出错了，已记录。请稍后再试，或把下面的编号告诉管理员。")
+    return str(_("系统出错了，已记录。请稍后再试，或把下面的编号告诉管理员。"))

@@ -42,14 +42,12 @@ def mount(app: Flask, site: Site) -> None:
     @app.after_request
     def remember(response: Response) -> Response:
         if request.args.get("lang") in LANGUAGES:
-            secure = bool(app.config["SESSION_COOKIE_SECURE"])
-            response.set_cookie(COOKIE, language(), max_age=YEAR, samesite="Lax", httponly=True, secure=secure)
+            secure = bool(site.runtime.config.web["secure_cookies"])
+            response.set_cookie(COOKIE, language(), YEAR, samesite="Lax", httponly=True, secure=secure)
         return response
 
 
 def folders(site: Site) -> list[Path]:
-    """Where catalogues lie: the core's first, then those of plugins in load order; later ones win."""
-    found = [Path(__file__).parent.parent / "translations"]
-    for plugin in site.plugins.plugins.values():
-        found += [root / "translations" for root in reversed(plugin.roots)]
-    return [f for f in found if f.is_dir()]
+    """Where catalogues lie; later ones win: plugins in load order, and the core, whose texts stay its own."""
+    found = [root / "translations" for p in site.plugins.plugins.values() for root in reversed(p.roots)]
+    return [f for f in [*found, Path(__file__).parent.parent / "translations"] if f.is_dir()]

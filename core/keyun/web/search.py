@@ -25,7 +25,8 @@ def index() -> str:
     kind = request.args.get("type") or None
     region = request.args.get("region", "")
     number = request.args.get("page", "1")
-    page = min(max(int(number), 1), MAX_PAGE) if number.isascii() and number.isdigit() and len(number) < 5 else 1
+    usable = number.isascii() and number.isdigit() and len(number) < 5
+    page = min(max(int(number), 1), MAX_PAGE) if usable else 1
     code = region if region in site().regions else None
     query = Query(text, (kind,) if kind else (), code, (page - 1) * PAGE_SIZE, PAGE_SIZE)
     found = search(actor(), reading(), query) if text else None

@@ -49,7 +49,7 @@ def mount(app: Flask, site: Site) -> None:
         site_title=lambda: config["title"] if language() == "zh" else config["title_en"],
         menu=menu,
         fragments=fragments,
-        region_name=site.regions.name,
+        region_name=lambda code: site.regions.name(code),
         region_choices=lambda: region_choices(site),
         local_time=local_time,
         markdown=markdown,

@@ -18,5 +18,5 @@ def blueprint(name: str) -> ApiBlueprint:
 
 @public
 def node() -> services.Node:
-    """Who runs this node, and how many published items declare themselves shareable. Nothing is exchanged yet."""
+    """Who runs this node, and how many published items declare themselves shareable; nothing is sent."""
     return services.node(actor(), reading())

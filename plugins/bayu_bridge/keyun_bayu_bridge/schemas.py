@@ -26,5 +26,7 @@ class NodeSchema(Schema):
     region = fields.String(required=True)
     region_name = fields.String(required=True)
     version = fields.String(required=True)
-    exchange = fields.Boolean(required=True, metadata={"description": "是否与其他节点交换 / whether nodes exchange"})
+    exchange = fields.Boolean(
+        required=True, metadata={"description": "是否与其他节点交换 / whether nodes exchange"}
+    )
     types = fields.List(fields.Nested(SharedSchema), required=True)

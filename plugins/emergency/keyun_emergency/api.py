@@ -17,11 +17,19 @@ def blueprint(name: str) -> ApiBlueprint:
     """``/api/v1/emergency``."""
     api = ApiBlueprint(name, __name__, description="应急科普 / Emergency know-how")
     operation(
-        api, "/resources", resources, schemas.ResourcePageSchema, "应急科普资料 / Resources",
+        api,
+        "/resources",
+        resources,
+        schemas.ResourcePageSchema,
+        "应急科普资料 / Resources",
         query=schemas.ResourceArguments,
     )
     operation(
-        api, "/resources/<uuid:public_id>", resource, schemas.ResourceDetailSchema, "一份应急科普资料 / One resource"
+        api,
+        "/resources/<uuid:public_id>",
+        resource,
+        schemas.ResourceDetailSchema,
+        "一份应急科普资料 / One resource",
     )
     return api
 

@@ -27,7 +27,9 @@ class ResourceSchema(Form):
 class ResourceRow(ResourceSchema):
     """One row of a resources file."""
 
-    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    external_id = fields.String(
+        required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"}
+    )
 
 
 class ResourceArguments(PageArguments):

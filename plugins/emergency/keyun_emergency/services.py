@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.api import Page, page
-from keyun.content import Content, ContentType, Draft, Verdict, published
+from keyun.content import ContentType, Draft, Verdict, published
 from keyun.plugins import Permission
 from keyun.uow import UnitOfWork
 from keyun_emergency.models import RESOURCE, Resource
@@ -20,16 +20,20 @@ from keyun_emergency.schemas import ResourceSchema
 PAGE_SIZE = 20
 MOST_DRAFTS = 50
 NOTICE = (
-    "科云不发布预警，本内容是科普知识；预警以 12379、当地政府和应急、气象部门发布为准，紧急情况拨打 110、119、120。"
+    "科云不发布预警，本内容是科普知识；预警以 12379、当地政府和应急、气象部门发布为准，"
+    "紧急情况拨打 110、119、120。"
     " (Keyun never issues warnings; follow 12379 and the authorities.)"
 )
 NO_SOURCE = "请写明来源，避险知识必须能查证。 (Name the source.)"
 NO_VOUCHER = "请写明审定者，避险知识须有人把关。 (Name who vouches for it.)"
 LIKE_A_WARNING = (
-    "内容看起来像预警信息，须经审核；科云只发布科普，不发布预警。 (It reads like a warning; a reviewer looks at it first.)"
+    "内容看起来像预警信息，须经审核；科云只发布科普，不发布预警。"
+    " (It reads like a warning; a reviewer looks at it first.)"
 )
 #: A warning in force, not a text about warnings: a colour with 预警, or one that is issued, raised or lifted.
-WARNING = re.compile(r"[红橙黄蓝]色(?:预警|警报)|(?:发布|升级|解除|启动)[^。！？\n]{0,12}(?:预警|警报|应急响应)")
+WARNING = re.compile(
+    r"[红橙黄蓝]色(?:预警|警报)|(?:发布|升级|解除|启动)[^。！？\n]{0,12}(?:预警|警报|应急响应)"
+)
 
 
 def resource_type() -> ContentType:
@@ -61,17 +65,15 @@ def resources(
 
     :raises Invalid: when ``after`` is not the ``next`` of a page.
     """
-    query = sa.select(Resource).where(published(unit.now)).options(joinedload(Resource.organization))
+    query = (
+        sa.select(Resource)
+        .where(Resource.type == RESOURCE, published(unit.now))
+        .options(joinedload(Resource.organization))
+    )
     if hazard is not None:
         query = query.where(Resource.hazard == hazard)
     keys: Sequence[Any] = (Resource.published_at, Resource.id)
     return page(unit.session, query, keys, after=after, limit=limit)
-
-
-def present(actor: Actor, unit: UnitOfWork) -> set[str]:
-    """The hazards there is something public about; open to everyone."""
-    query = sa.select(Resource.hazard).where(published(unit.now), Content.type == RESOURCE).distinct()
-    return set(unit.session.scalars(query))
 
 
 def drafts(actor: Actor, unit: UnitOfWork) -> Sequence[Resource]:

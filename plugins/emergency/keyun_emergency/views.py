@@ -41,10 +41,7 @@ def index() -> str:
     found = services.resources(actor(), reading(), hazard, request.args.get("after") or None)
     writes = site().access.allows(actor(), f"{RESOURCE}.create")
     own = services.drafts(actor(), reading()) if writes else ()
-    present = services.present(actor(), reading())
-    return render_template(
-        "emergency/index.html", found=found, hazard=hazard, drafts=own, present=present
-    )
+    return render_template("emergency/index.html", found=found, hazard=hazard, drafts=own)
 
 
 @public
@@ -74,7 +71,9 @@ def edit(public_id: uuid.UUID) -> Answer:
     seen = find(actor(), reading(), Resource, str(public_id))
     reading().require(actor(), f"{RESOURCE}.edit", seen)
     if request.method == "GET":
-        return render_template("emergency/edit.html", item=seen, values=ResourceSchema().dump(seen), errors={})
+        return render_template(
+            "emergency/edit.html", item=seen, values=ResourceSchema().dump(seen), errors={}
+        )
     try:
         with writing() as unit:
             item = find(actor(), unit, Resource, str(public_id))

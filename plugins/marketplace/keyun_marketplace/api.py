@@ -132,20 +132,30 @@ def blueprint(name: str) -> ApiBlueprint:
     api = ApiBlueprint(name, __name__, description="供需市场 / Marketplace")
     operation(api, "/offers", offers, OfferPageSchema, "科技所能 / Offers", query=ListArguments)
     operation(api, "/needs", needs, NeedPageSchema, "科技所需 / Needs", query=ListArguments)
+    said = "发布需求 / Post a need"
     operation(
-        api, "/needs", post_need, NeedDetailSchema, "发布需求 / Post a need", body=SentenceBody, methods=["POST"],
-        status=201,
-    )  # fmt: skip
+        api, "/needs", post_need, NeedDetailSchema, said, body=SentenceBody, methods=["POST"], status=201
+    )
     operation(api, "/offers/<uuid:public_id>", offer, OfferDetailSchema, "一项科技所能 / One offer")
     operation(api, "/needs/<uuid:public_id>", need, NeedDetailSchema, "一条需求 / One need")
     operation(
         api, "/needs/<uuid:public_id>/matches", need_matches, MatchedSchema, "需求的匹配 / What fits a need"
     )
     operation(
-        api, "/offers/<uuid:public_id>/matches", offer_matches, MatchedSchema, "科技所能的匹配 / What an offer fits"
+        api,
+        "/offers/<uuid:public_id>/matches",
+        offer_matches,
+        MatchedSchema,
+        "科技所能的匹配 / What an offer fits",
     )
     operation(
-        api, "/match", match, MatchedSchema, "试匹配一句话 / Match a sentence", body=MatchBody, methods=["POST"]
+        api,
+        "/match",
+        match,
+        MatchedSchema,
+        "试匹配一句话 / Match a sentence",
+        body=MatchBody,
+        methods=["POST"],
     )
     return api
 

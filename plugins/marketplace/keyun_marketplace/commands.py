@@ -78,7 +78,9 @@ def _print(rank: int, found: Found) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--discipline", type=click.Choice(["declared", "predicted", "none"]), help="Default: declared if there.")
+@click.option(
+    "--discipline", type=click.Choice(["declared", "predicted", "none"]), help="Default: declared if there."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_console
 def evaluate(console: Console, folder: Path, discipline: str | None, as_json: bool) -> None:
@@ -96,13 +98,15 @@ def evaluate(console: Console, folder: Path, discipline: str | None, as_json: bo
     if as_json:
         console.json(result)
         return
-    click.echo(f"{result['needs']} needs, {result['offers']} offers, discipline {discipline or 'as the set has it'}")
+    click.echo(
+        f"{result['needs']} needs, {result['offers']} offers, discipline {discipline or 'as the set has it'}"
+    )
     click.echo(f"{'':<10}{'nDCG@10':>9}{'MRR@10':>9}{'R@20':>9}{'ms p50':>9}{'ms p99':>9}")
     for name in ("engine", "baseline"):
         row = result[name]
         click.echo(
-            f"{row.get('name', 'keyun'):<10}{row['ndcg@10']:>9.4f}{row['mrr@10']:>9.4f}{row['recall@20']:>9.4f}"
-            f"{row['ms_p50']:>9.2f}{row['ms_p99']:>9.2f}"
+            f"{row.get('name', 'keyun'):<10}{row['ndcg@10']:>9.4f}{row['mrr@10']:>9.4f}"
+            f"{row['recall@20']:>9.4f}{row['ms_p50']:>9.2f}{row['ms_p99']:>9.2f}"
         )
 
 

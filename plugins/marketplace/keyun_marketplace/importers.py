@@ -1,10 +1,10 @@
-"""Import offers, needs and people. Rows are known by ``external_id``: importing again changes, never doubles."""
+"""Import offers, needs and people. Rows are known by ``external_id``: importing again doubles nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from marshmallow import fields, validate
@@ -25,7 +25,9 @@ CONTENT_COLUMNS = ("title", "summary", "body", "region", "owner_id", "organizati
 class OfferRow(OfferSchema):
     """One row of an offers file."""
 
-    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    external_id = fields.String(
+        required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"}
+    )
     owner = fields.String(load_default=None, allow_none=True, metadata={"label": "所有者编号"})
     organization = fields.String(load_default=None, allow_none=True, metadata={"label": "单位编号"})
 
@@ -33,7 +35,9 @@ class OfferRow(OfferSchema):
 class NeedRow(NeedSchema):
     """One row of a needs file."""
 
-    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    external_id = fields.String(
+        required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"}
+    )
     owner = fields.String(load_default=None, allow_none=True, metadata={"label": "所有者编号"})
     organization = fields.String(load_default=None, allow_none=True, metadata={"label": "单位编号"})
 
@@ -124,16 +128,28 @@ def _insert(
 ) -> int:
     if not rows:
         return 0
-    core, own = Content.__table__, model.__table__
+    core, own = cast(sa.Table, Content.__table__), cast(sa.Table, model.__table__)
     now = unit.now
     fixed = {
-        "type": kind.name, "state": "published", "language": "zh", "share": "local", "origin": "", "voucher": "",
-        "version": 1, "created_at": now, "changed_at": now, "published_at": now, "note": "", "extra": {},
+        "type": kind.name,
+        "state": "published",
+        "language": "zh",
+        "share": "local",
+        "origin": "",
+        "voucher": "",
+        "version": 1,
+        "created_at": now,
+        "changed_at": now,
+        "published_at": now,
+        "note": "",
+        "extra": {},
     }
     unit.session.execute(
         sa.insert(core),
         [
-            fixed | {"public_id": public_id(), "external_id": r["external_id"]} | {c: r[c] for c in CONTENT_COLUMNS}
+            fixed
+            | {"public_id": public_id(), "external_id": r["external_id"]}
+            | {c: r[c] for c in CONTENT_COLUMNS}
             for r in rows
         ],
     )
@@ -142,7 +158,9 @@ def _insert(
             sa.select(core.c.external_id, core.c.id).where(
                 core.c.type == kind.name, core.c.external_id.in_([r["external_id"] for r in rows])
             )
-        ).tuples().all()
+        )
+        .tuples()
+        .all()
     )
     names = [c.name for c in own.columns if c.name != "id"]
     unit.session.execute(
@@ -157,16 +175,20 @@ def _update(
 ) -> int:
     if not rows:
         return 0
-    core, own = Content.__table__, model.__table__
+    core, own = cast(sa.Table, Content.__table__), cast(sa.Table, model.__table__)
     names = [c.name for c in own.columns if c.name != "id"]
     unit.session.execute(
         sa.update(core)
         .where(core.c.id == sa.bindparam("row_id"))
-        .values(version=core.c.version + 1, changed_at=unit.now, **{c: sa.bindparam(c) for c in CONTENT_COLUMNS}),
+        .values(
+            version=core.c.version + 1, changed_at=unit.now, **{c: sa.bindparam(c) for c in CONTENT_COLUMNS}
+        ),
         [{"row_id": r["id"]} | {c: r[c] for c in CONTENT_COLUMNS} for r in rows],
     )
     unit.session.execute(
-        sa.update(own).where(own.c.id == sa.bindparam("row_id")).values({n: sa.bindparam(f"own_{n}") for n in names}),
+        sa.update(own)
+        .where(own.c.id == sa.bindparam("row_id"))
+        .values({n: sa.bindparam(f"own_{n}") for n in names}),
         [{"row_id": r["id"]} | {f"own_{n}": r[n] for n in names} for r in rows],
     )
     unit.record_many(actor, [("content.changed", kind.name, r["id"], {}) for r in rows])
@@ -178,7 +200,9 @@ def write_people(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]
     unit.require(actor, "core.import.run")
     names = {r["user"] for _, r in rows}
     users = dict(
-        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names))).tuples().all()
+        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names)))
+        .tuples()
+        .all()
     )
     people = {
         p.user_id: p

@@ -12,6 +12,7 @@ from sqlalchemy.orm import joinedload
 from keyun.access import Actor
 from keyun.content import Content, published
 from keyun.content.render import plain
+from keyun.errors import KeyunError
 from keyun.events import Committed
 from keyun.site import Site
 from keyun.uow import UnitOfWork
@@ -29,7 +30,9 @@ NO_WORDS = (
     "还没有匹配：请写明是什么作物、设备、材料、工艺或现象。"
     " (No match yet: add what crop, device, material, process or symptom it is about.)"
 )
-NOTHING = "暂时没有匹配的内容；换个说法，或补充关键词和领域。 (No match yet: add keywords or use other words.)"
+NOTHING = (
+    "暂时没有匹配的内容；换个说法，或补充关键词和领域。 (No match yet: add keywords or use other words.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def _items(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Offer | Need]:
         return {}
     rows: dict[int, Offer | Need] = {}
     for model in (Offer, Need):
-        query = sa.select(model).where(model.id.in_(ids), published(unit.now))
+        query: Any = sa.select(model).where(model.id.in_(ids), published(unit.now))
         rows |= {r.id: r for r in unit.session.scalars(query.options(joinedload(model.organization)))}
     return rows
 
@@ -183,7 +186,11 @@ def rows_for_offer(unit: UnitOfWork, offer_id: int) -> list[dict[str, Any]]:
         return []
     rows: list[dict[str, Any]] = []
     for need in _worth(match_item(_nobody(), unit, offer, INBOX_MOST).ranked):
-        rows += [r for r in rows_for_need(unit, need.target_id) if (r["kind"], r["target_id"]) == ("offer", offer_id)]
+        rows += [
+            r
+            for r in rows_for_need(unit, need.target_id)
+            if (r["kind"], r["target_id"]) == ("offer", offer_id)
+        ]
     return rows
 
 
@@ -244,7 +251,7 @@ def merge_if_due(site: Site) -> None:
         try:
             with site.reading() as unit:
                 due = index.unread(site, unit, name) >= limit
-        except index.KeyunError:
+        except KeyunError:
             due = True
         if due:
             index.rebuild(site, name)
@@ -272,7 +279,7 @@ def problems(site: Site) -> Iterable[str]:
     """What ``keyun doctor`` should say about the match index."""
     for name, report in verify(site).items():
         if report["missing"] or report["stale"] or report["extra"]:
-            yield f"match index {name} differs from the database {report}; run `keyun marketplace index rebuild`"
+            yield f"{name} differs from the database {report}; run `keyun marketplace index rebuild`"
 
 
 def _nobody() -> Actor:

@@ -96,7 +96,7 @@ class Match(Model):
 
 
 class Request(Model):
-    """The owner of a need asks the owner of an offer, or a person, for help; nothing is exposed before a yes."""
+    """The owner of a need asks somebody for help; nothing is exposed before a yes."""
 
     __tablename__ = "marketplace_request"
     __table_args__ = (

@@ -63,7 +63,9 @@ class MarketplacePlugin(Plugin):
         yield from services.offer_type().permissions()
         yield from services.need_type().permissions()
         yield Permission(f"{PERSON}.edit", "维护个人专长", "edit one's profile", user)
-        yield Permission("marketplace.request.send", "联系对方", "send a request", frozenset(), owner=True, level=1)
+        yield Permission(
+            "marketplace.request.send", "联系对方", "send a request", frozenset(), owner=True, level=1
+        )
         yield Permission("marketplace.request.answer", "使用收件箱", "use the inbox", both)
 
     @hookimpl
@@ -90,7 +92,7 @@ class MarketplacePlugin(Plugin):
     @hookimpl
     def keyun_search_sources(self) -> Iterable[SearchSource]:
         for name in (OFFER, NEED):
-            yield SearchSource(name, lambda item: " ".join([*item.keywords, item.discipline or ""]))
+            yield SearchSource(name, services.search_words)
 
     @hookimpl
     def keyun_jobs(self) -> Iterable[Job]:

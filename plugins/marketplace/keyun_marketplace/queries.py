@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
@@ -42,7 +43,7 @@ def listing(actor: Actor, unit: UnitOfWork, model: type[Offer] | type[Need], wan
     """The page ``wanted`` of the public offers or needs; open to everyone, so there is nothing to check."""
     page = min(max(wanted.page, 1), MAX_PAGE)
     offset = (page - 1) * PAGE_SIZE
-    query = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
+    query: Any = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
     if wanted.discipline:
         query = query.where(model.discipline == wanted.discipline)
     if wanted.q:
@@ -59,14 +60,14 @@ def _searched(
     actor: Actor,
     unit: UnitOfWork,
     model: type[Offer] | type[Need],
-    query: sa.Select[tuple[Offer]] | sa.Select[tuple[Need]],
+    query: Any,
     wanted: Filter,
     page: int,
 ) -> Listing:
     kind = str(model.__mapper__.polymorphic_identity)
     asked = Query(wanted.q, (kind,), wanted.region, (page - 1) * PAGE_SIZE, PAGE_SIZE)
     found = search(actor, unit, asked)
-    ids = [hit.id for hit, _ in found.items]
+    ids = [item.id for _, item in found.items]
     rows = {item.id: item for item in unit.session.scalars(query.where(model.id.in_(ids)))}
     items = [rows[i] for i in ids if i in rows]
     return Listing(items, page, found.page.total > page * PAGE_SIZE and page < MAX_PAGE)

@@ -71,9 +71,7 @@ def stream_needs(unit: UnitOfWork) -> Iterator[Record]:
     yield from _stream(unit, NEED)
 
 
-def load_offers(
-    unit: UnitOfWork, ids: Mapping[str, Sequence[int]]
-) -> tuple[list[Record], list[int]]:
+def load_offers(unit: UnitOfWork, ids: Mapping[str, Sequence[int]]) -> tuple[list[Record], list[int]]:
     """The current state of some offers and people, and the keys of those that are gone."""
     people = ids.get(PERSON, ())
     rows = unit.session.execute(_people().where(Person.id.in_(people), Person.findable.is_(True))).all()
@@ -108,7 +106,7 @@ def _stream(unit: UnitOfWork, kind: str) -> Iterator[Record]:
         last = rows[-1].id
 
 
-def _items(unit: UnitOfWork, kind: str) -> sa.Select[Any]:
+def _items(unit: UnitOfWork, kind: str) -> Any:
     content = Content.__table__.c
     own = (Offer if kind == OFFER else Need).__table__.c
     return (
@@ -124,7 +122,7 @@ def _items(unit: UnitOfWork, kind: str) -> sa.Select[Any]:
     )  # fmt: skip
 
 
-def _people() -> sa.Select[Any]:
+def _people() -> Any:
     return sa.select(
         Person.id, Person.title, Person.keywords, Person.summary, Person.discipline, Person.version,
         Person.changed_at, Person.user_id, User.region, User.level,

@@ -24,7 +24,9 @@ class OfferSchema(Form):
     )
     region = RegionCode(required=True)
     kind = fields.String(load_default="service", validate=validate.OneOf(KINDS), metadata={"label": "类型"})
-    stage = fields.String(load_default="product", validate=validate.OneOf(STAGES), metadata={"label": "成熟度"})
+    stage = fields.String(
+        load_default="product", validate=validate.OneOf(STAGES), metadata={"label": "成熟度"}
+    )
     terms = Text("合作方式", 120)
 
 
@@ -40,7 +42,10 @@ class NeedSchema(Form):
     )
     region = RegionCode(required=True)
     budget = fields.Integer(
-        load_default=None, allow_none=True, validate=validate.Range(0, MAX_BUDGET), metadata={"label": "预算（元）"}
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, MAX_BUDGET),
+        metadata={"label": "预算（元）"},
     )
     deadline = fields.Date(load_default=None, allow_none=True, metadata={"label": "截止日期"})
     outcome = Text("验收标准", 1000)

@@ -38,6 +38,12 @@ def need_type() -> ContentType:
     return ContentType(NEED, Need, NeedSchema, "marketplace.need", "科技所需", "needs")
 
 
+def search_words(item: Content) -> str:
+    """What the site search finds an item by, beyond its text."""
+    assert isinstance(item, Offer | Need)
+    return " ".join([*item.keywords, item.discipline or ""])
+
+
 def title_of(text: str) -> str:
     """The first clauses of ``text`` as a title of at most 30 characters."""
     title = ""
@@ -107,7 +113,7 @@ def profile(actor: Actor, unit: UnitOfWork) -> Person | None:
 
 
 def save_profile(actor: Actor, unit: UnitOfWork, data: Mapping[str, Any]) -> Person:
-    """Say what one can help with, and whether one agrees to be found; taking the agreement back works at once."""
+    """Say what one can help with, and whether one agrees to be found; a no works at once."""
     unit.require(actor, f"{PERSON}.edit")
     values = load(PersonSchema(), data)
     person = profile(actor, unit)
@@ -145,8 +151,13 @@ def ask(actor: Actor, unit: UnitOfWork, need: Need, data: Mapping[str, Any]) -> 
     if unit.session.scalar(known):
         raise Conflict("已经联系过对方，请在收件箱查看回复。 (You have asked already; see your inbox.)")
     request = Request(
-        need_id=need.id, kind=kind, target_id=target_id, sender_id=actor.user_id, receiver_id=receiver_id,
-        message=values["message"], created_at=unit.now,
+        need_id=need.id,
+        kind=kind,
+        target_id=target_id,
+        sender_id=actor.user_id,
+        receiver_id=receiver_id,
+        message=values["message"],
+        created_at=unit.now,
     )
     unit.session.add(request)
     unit.session.flush()

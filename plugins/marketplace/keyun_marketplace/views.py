@@ -105,7 +105,10 @@ def offer(public_id: str) -> str:
 def new_need() -> Answer:
     """A need goes out with one sentence and a region."""
     if request.method == "GET":
-        values: dict[str, Any] = {"text": request.args.get("text", "")[:2000], "region": request.args.get("region")}
+        values: dict[str, Any] = {
+            "text": request.args.get("text", "")[:2000],
+            "region": request.args.get("region"),
+        }
         return render_template("marketplace/new_need.html", values=values, errors={})
     try:
         with writing() as unit:
@@ -218,9 +221,11 @@ def profile() -> Answer:
     """Say what one can help with and whether one agrees to be found."""
     if request.method == "GET":
         found = services.profile(actor(), reading())
-        values = {} if found is None else {
-            k: getattr(found, k) for k in ("discipline", "title", "keywords", "summary", "findable")
-        }
+        values = (
+            {}
+            if found is None
+            else {k: getattr(found, k) for k in ("discipline", "title", "keywords", "summary", "findable")}
+        )
         return render_template("marketplace/profile.html", values=values, errors={})
     form = request.form.to_dict() | {"findable": request.form.get("findable", "false")}
     try:
@@ -234,7 +239,9 @@ def profile() -> Answer:
 
 def _again(template: str, error: Invalid, **context: Any) -> Answer:
     """Show the form once more with what was typed and what is wrong with it; nothing is lost."""
-    page = render_template(template, values=request.form.to_dict(), errors=error.fields, message=str(error), **context)
+    page = render_template(
+        template, values=request.form.to_dict(), errors=error.fields, message=str(error), **context
+    )
     return page, error.status
 
 

@@ -17,7 +17,11 @@ def blueprint(name: str) -> ApiBlueprint:
     """``/api/v1/popsci``."""
     api = ApiBlueprint(name, __name__, description="科普苑 / Popular Science")
     operation(
-        api, "/articles", articles, schemas.ArticlePageSchema, "科普文章 / Articles",
+        api,
+        "/articles",
+        articles,
+        schemas.ArticlePageSchema,
+        "科普文章 / Articles",
         query=schemas.ArticleArguments,
     )
     operation(

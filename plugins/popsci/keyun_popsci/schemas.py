@@ -27,7 +27,9 @@ class ArticleSchema(Form):
 class ArticleRow(ArticleSchema):
     """One row of an articles file."""
 
-    external_id = fields.String(required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"})
+    external_id = fields.String(
+        required=True, validate=validate.Length(1, 120), metadata={"label": "外部编号"}
+    )
 
 
 class ArticleArguments(PageArguments):

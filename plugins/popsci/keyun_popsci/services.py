@@ -25,7 +25,9 @@ HEALTH_HELD = "健康类文章须经审核后公开。 (Health articles are revi
 
 def article_type() -> ContentType:
     """The content type of this plugin."""
-    return ContentType(ARTICLE, Article, ArticleSchema, "popsci.show", "科普文章", "popular science article", level=0)
+    return ContentType(
+        ARTICLE, Article, ArticleSchema, "popsci.show", "科普文章", "popular science article", level=0
+    )
 
 
 def permissions() -> tuple[Permission, ...]:
@@ -50,7 +52,11 @@ def articles(
 
     :raises Invalid: when ``after`` is not the ``next`` of a page.
     """
-    query = sa.select(Article).where(published(unit.now)).options(joinedload(Article.organization))
+    query = (
+        sa.select(Article)
+        .where(Article.type == ARTICLE, published(unit.now))
+        .options(joinedload(Article.organization))
+    )
     if category is not None:
         query = query.where(Article.category == category)
     keys: Sequence[Any] = (Article.published_at, Article.id)

@@ -14,6 +14,7 @@ from keyun.plugins.manager import Installation, PluginManager
 
 WritePlugin = Callable[..., Path]
 
+HEAD = "from keyun.plugins import Plugin, hookimpl\nclass P(Plugin):\n    @hookimpl\n"
 MENU = """
 from keyun.plugins import MenuItem, Plugin, hookimpl
 
@@ -42,13 +43,16 @@ def test_a_disabled_plugin_is_never_imported(write_plugin: WritePlugin) -> None:
         ("import nowhere_to_be_found", "ModuleNotFoundError"),
         ("raise ValueError('boom')", "ValueError: boom"),
         ("class P: pass", "is not a keyun.plugins.Plugin subclass"),
-        ("from keyun.plugins import Plugin\nclass P(Plugin):\n    def keyun_menu(self, actor): ...", "lacks @hookimpl"),
         (
-            "from keyun.plugins import Plugin, hookimpl\nclass P(Plugin):\n    @hookimpl\n    def keyun_mnu(self): ...",
+            "from keyun.plugins import Plugin\nclass P(Plugin):\n    def keyun_menu(self, actor): ...",
+            "lacks @hookimpl",
+        ),
+        (
+            HEAD + "    def keyun_mnu(self): ...",
             "unknown hook(s) keyun_mnu",
         ),
         (
-            "from keyun.plugins import Plugin, hookimpl\nclass P(Plugin):\n    @hookimpl\n    def keyun_menu(self, who): ...",
+            HEAD + "    def keyun_menu(self, who): ...",
             "PluginValidationError",
         ),
         (
@@ -58,7 +62,9 @@ def test_a_disabled_plugin_is_never_imported(write_plugin: WritePlugin) -> None:
         ),
     ],
 )
-def test_a_broken_plugin_is_named_and_the_rest_serves(write_plugin: WritePlugin, code: str, words: str) -> None:
+def test_a_broken_plugin_is_named_and_the_rest_serves(
+    write_plugin: WritePlugin, code: str, words: str
+) -> None:
     write_plugin("good")
     write_plugin("bad", code)
     manager = load("bad", "good")

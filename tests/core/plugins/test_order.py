@@ -50,7 +50,9 @@ def test_a_plugin_that_is_not_installed_leaves_the_others_alone() -> None:
 
 
 def test_a_wrong_api_version_takes_those_that_need_it_along() -> None:
-    order, problems = planned(["a", "b", "c"], manifest("a", api=">=2"), manifest("b", requires=("a",)), manifest("c"))
+    order, problems = planned(
+        ["a", "b", "c"], manifest("a", api=">=2"), manifest("b", requires=("a",)), manifest("c")
+    )
     assert order == ["c"]
     assert "needs plugin API >=2, this Keyun offers 1.0" in problems["a"][0]
     assert "b requires a" in problems["b"][0]
@@ -92,7 +94,14 @@ def test_an_extension_needs_the_tables_of_its_base() -> None:
 def test_the_order_never_puts_a_plugin_before_what_it_needs(data: st.DataObject) -> None:
     names = [f"p{i}" for i in range(data.draw(st.integers(1, 8)))]
     manifests = [
-        manifest(n, requires=tuple(data.draw(st.lists(st.sampled_from(names[:i] or ["none"]), max_size=3, unique=True))) if i else ())
+        manifest(
+            n,
+            requires=tuple(
+                data.draw(st.lists(st.sampled_from(names[:i] or ["none"]), max_size=3, unique=True))
+            )
+            if i
+            else (),
+        )
         for i, n in enumerate(names)
     ]
     enabled = data.draw(st.permutations(names))

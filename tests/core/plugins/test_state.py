@@ -22,7 +22,9 @@ def test_every_change_has_a_number(tmp_path: Path) -> None:
     assert state.load(path) == state.State(("a", "b"), 2)
 
 
-@pytest.mark.parametrize("text", ["enabled = [", 'enabled = "a"', "enabled = [1]", 'generation = "x"', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["enabled = [", 'enabled = "a"', "enabled = [1]", 'generation = "x"', "\xff"]
+)
 def test_a_damaged_file_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plugins.toml"
     path.write_bytes(text.encode("latin-1"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import pytest
 
 CODE = '''
@@ -40,7 +42,7 @@ class P(Plugin):
         @pages.get("/boom")
         @public
         def boom():
-            raise RuntimeError("the secret is 42")
+            raise RuntimeError("the word is rosebud")
         @pages.get("/<public_id>")
         @public
         def note(public_id):
@@ -63,7 +65,9 @@ class P(Plugin):
 '''
 PAGE = """\
 {% extends "keyun/layout.html" %}{% block title %}notes{% endblock %}
-{% block content %}<h1>notes</h1><p>{{ text }}</p><img src="{{ static_url('notes', 'a/dot.svg') }}" alt="">{% endblock %}
+{% block content %}
+<h1>notes</h1><p>{{ text }}</p><img src="{{ static_url('notes', 'a/dot.svg') }}" alt="">
+{% endblock %}
 """
 
 
@@ -96,3 +100,10 @@ def notes_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def notes(notes_package: Path) -> str:
     """The name of the notes plugin, installed."""
     return "notes"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with the least work, so that logging in costs a test nothing."""
+    quick = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("keyun.accounts.passwords.PasswordHasher", quick)

@@ -146,6 +146,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_core_content_organization_id'), ['organization_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_core_content_owner_id'), ['owner_id'], unique=False)
         batch_op.create_index('ix_core_content_region_state', ['region', 'state'], unique=False)
+        batch_op.create_index('ix_core_content_state_published_at', ['state', 'published_at'], unique=False)
         batch_op.create_index('ix_core_content_type_state_published_at', ['type', 'state', 'published_at'], unique=False)
 
     op.create_table('core_grant',
@@ -204,6 +205,7 @@ def downgrade() -> None:
     op.drop_table('core_grant')
     with op.batch_alter_table('core_content', schema=None) as batch_op:
         batch_op.drop_index('ix_core_content_type_state_published_at')
+        batch_op.drop_index('ix_core_content_state_published_at')
         batch_op.drop_index('ix_core_content_region_state')
         batch_op.drop_index(batch_op.f('ix_core_content_owner_id'))
         batch_op.drop_index(batch_op.f('ix_core_content_organization_id'))

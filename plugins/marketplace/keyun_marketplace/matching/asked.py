@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -69,7 +70,10 @@ def take_apart(analyzer: Analyzer, query: Query) -> Asked:
         if unit_number >= 0:
             touches[number, unit_number] = 1.0
     keyword = _keyword_terms(analyzer, query)
-    weights = [(1.0 + min(c - 1, 3) * 0.15) * (2.0 if t in keyword else 1.0) for t, c in zip(numbers, counts, strict=True)]
+    weights = [
+        (1.0 + min(c - 1, 3) * 0.15) * (2.0 if t in keyword else 1.0)
+        for t, c in zip(numbers, counts, strict=True)
+    ]
     return Asked(
         text=text,
         terms=list(numbers),
@@ -81,7 +85,7 @@ def take_apart(analyzer: Analyzer, query: Query) -> Asked:
         crossings=np.array(
             [
                 numbers.get(BIGRAM + folded[a.end - 1 : a.end + 1], -1) if a.end == b.start else -1
-                for a, b in zip(units, units[1:], strict=False)
+                for a, b in pairwise(units)
             ],
             np.int64,
         ),

@@ -78,7 +78,9 @@ class Matcher:
         return cls(build(ordered, analyzer, weights or Weights()), analyzer, kernel, weights)
 
     @classmethod
-    def open(cls, folder: Path, analyzer: Analyzer, kernel: Kernel, weights: Weights | None = None) -> Matcher:
+    def open(
+        cls, folder: Path, analyzer: Analyzer, kernel: Kernel, weights: Weights | None = None
+    ) -> Matcher:
         """Map the current index in ``folder``.
 
         :raises keyun_marketplace.matching.store.IndexMissing: naming the command that makes it.
@@ -129,7 +131,9 @@ class Matcher:
             guess = self._predict(scored, query, top)
         candidates: dict[str, Sequence[Candidate]] = dict.fromkeys(top, ())
         if usable:
-            candidates |= {kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0}
+            candidates |= {
+                kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0
+            }
         for s in scored:
             s.scores.fill(0)
         return Answer(candidates, usable, guess.discipline, guess.confidence)
@@ -169,9 +173,7 @@ class Matcher:
             fresh=f32(w.fresh),
         )
 
-    def _predict(
-        self, scored: Sequence[_Scored], query: Query, kinds: Iterable[str]
-    ) -> _Guess:
+    def _predict(self, scored: Sequence[_Scored], query: Query, kinds: Iterable[str]) -> _Guess:
         """Let the nearest neighbours vote with their text scores; no answer below a clear share."""
         votes: dict[str, float] = {}
         for s in scored:
@@ -193,7 +195,7 @@ class Matcher:
         return _Guess(best, share) if share >= CONFIDENT else _Guess(None, 0.0)
 
     def _best(
-        self, scored: Sequence[_Scored], query: Query, kind: str, k: int, guess: _Guess, asked: _Asked
+        self, scored: Sequence[_Scored], query: Query, kind: str, k: int, guess: _Guess, asked: Asked
     ) -> Sequence[Candidate]:
         rows: list[tuple[float, int, int, int]] = []
         for number, s in enumerate(scored):

@@ -34,7 +34,9 @@ class Labelled:
     grades: Mapping[str, Mapping[str, float]]
 
 
-def evaluate(folder: Path, discipline: str | None = None, progress: Progress = lambda text: None) -> dict[str, Any]:
+def evaluate(
+    folder: Path, discipline: str | None = None, progress: Progress = lambda text: None
+) -> dict[str, Any]:
     """Run both engines over the set in ``folder``.
 
     ``discipline`` is ``declared``, ``predicted`` or ``none``; by default declared where the set has
@@ -63,12 +65,18 @@ def load(folder: Path) -> Labelled:
         ids.append(str(row["id"]))
         offers.append(
             Record(
-                number, "offer", row["title"] or "", tuple(row.get("keywords") or ()), row["body"] or "",
+                number,
+                "offer",
+                row["title"] or "",
+                tuple(row.get("keywords") or ()),
+                row["body"] or "",
                 row.get("discipline") or None,
             )
         )
     needs = list(_lines(folder / "needs.jsonl", ("id", "text")))
-    return Labelled(offers, ids, needs, _grades(folder / "qrels.tsv", set(ids), {str(n["id"]) for n in needs}))
+    return Labelled(
+        offers, ids, needs, _grades(folder / "qrels.tsv", set(ids), {str(n["id"]) for n in needs})
+    )
 
 
 def engine_of(found: Labelled, mode: str) -> Callable[[Mapping[str, Any]], Sequence[str]]:
@@ -171,7 +179,9 @@ def _lines(path: Path, required: Sequence[str]) -> Iterator[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
-        raise EvaluationError(f"{path}: {e}; a set needs offers.jsonl, needs.jsonl and qrels.tsv in UTF-8") from e
+        raise EvaluationError(
+            f"{path}: {e}; a set needs offers.jsonl, needs.jsonl and qrels.tsv in UTF-8"
+        ) from e
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -180,7 +190,9 @@ def _lines(path: Path, required: Sequence[str]) -> Iterator[dict[str, Any]]:
         except json.JSONDecodeError as e:
             raise EvaluationError(f"{path}, line {number}: not JSON ({e}); correct the line") from e
         if not isinstance(row, dict) or (missing := [k for k in required if k not in row]):
-            raise EvaluationError(f"{path}, line {number}: needs the keys {', '.join(required)}; missing {missing}")
+            raise EvaluationError(
+                f"{path}, line {number}: needs the keys {', '.join(required)}; missing {missing}"
+            )
         yield row
 
 
@@ -197,7 +209,9 @@ def _grades(path: Path, offers: set[str], needs: set[str]) -> dict[str, dict[str
             need, offer, grade = line.split("\t")
             value = float(grade)
         except ValueError:
-            raise EvaluationError(f"{path}, line {number}: need id, offer id and grade separated by tabs") from None
+            raise EvaluationError(
+                f"{path}, line {number}: need id, offer id and grade separated by tabs"
+            ) from None
         if need not in needs or offer not in offers:
             raise EvaluationError(f"{path}, line {number}: {need} or {offer} stands in no file of this set")
         grades.setdefault(need, {})[offer] = value

@@ -18,7 +18,7 @@ from keyun_marketplace.matching.segment import Array, Segment
 _jit: Any = numba.njit(cache=True, nogil=True)
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def _accumulate(pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, scores: Any) -> None:
     for j in range(terms.shape[0]):
         weight = weights[j]
@@ -26,12 +26,12 @@ def _accumulate(pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, 
             scores[ids[p]] += impacts[p] * weight
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def _worse(a: Any, i: Any, b: Any, j: Any) -> Any:
     return a < b or (a == b and i > j)
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def _sift(top: Any, docs: Any, size: int, score: Any, doc: Any) -> None:
     """Put (score, doc) in the place of the root of the heap, whose root is the worst."""
     i = 0
@@ -50,8 +50,8 @@ def _sift(top: Any, docs: Any, size: int, score: Any, doc: Any) -> None:
     docs[i] = doc
 
 
-@_jit
-def _select(
+@_jit  # type: ignore[untyped-decorator]
+def _select(  # noqa: C901 - one loop over all records; calls inside it would cost more than they explain
     scores: Any, dead: Any, kinds: Any, owners: Any, disciplines: Any, regions: Any, verified: Any, days: Any,
     f: Any, top: Any, docs: Any,
 ) -> int:  # fmt: skip
@@ -104,8 +104,10 @@ def _select(
     return size
 
 
-@_jit
-def _contributions(pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, documents: Any, table: Any) -> None:
+@_jit  # type: ignore[untyped-decorator]
+def _contributions(
+    pointer: Any, ids: Any, impacts: Any, terms: Any, weights: Any, documents: Any, table: Any
+) -> None:
     for row in range(terms.shape[0]):
         if terms[row] < 0:
             continue

@@ -121,7 +121,13 @@ def build(
     norms = weights.k1 * (1 - weights.b + weights.b * np.array(lengths) / (average or 1.0))
     ids, impacts = _postings(chunks, vocabulary, pointer, idf, norms, weights.k1)
     return Segment(
-        vocabulary, pointer, ids, impacts, **facts.columns(), discipline_names=facts.names(), total=total,
+        vocabulary,
+        pointer,
+        ids,
+        impacts,
+        **facts.columns(),
+        discipline_names=facts.names(),
+        total=total,
         average=average,
     )
 
@@ -192,7 +198,16 @@ class _Facts:
             if r.discipline:
                 number = self._disciplines.setdefault(r.discipline, len(self._disciplines))
             self.rows.append(
-                (r.key, KIND_NUMBER[r.kind], number, int(r.region or 0), int(r.verified), r.day, r.version, r.owner)
+                (
+                    r.key,
+                    KIND_NUMBER[r.kind],
+                    number,
+                    int(r.region or 0),
+                    int(r.verified),
+                    r.day,
+                    r.version,
+                    r.owner,
+                )
             )
 
     def names(self) -> tuple[str, ...]:

@@ -78,7 +78,9 @@ def read(folder: Path) -> Stored:
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
-            raise IndexMissing(f"{place}: format {manifest['format']}, this version reads {FORMAT}; {REBUILD}")
+            raise IndexMissing(
+                f"{place}: format {manifest['format']}, this version reads {FORMAT}; {REBUILD}"
+            )
         columns = {c: _map(place / f"{c}.npy", kind, manifest["lengths"][c]) for c, kind in COLUMNS}
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise IndexMissing(f"{place}: damaged match index ({e}); {REBUILD}") from e
@@ -93,7 +95,7 @@ def read(folder: Path) -> Stored:
 
 def _map(path: Path, kind: str, length: int) -> Array:
     # A plain view: compiled code knows arrays, not memory maps.
-    found = np.load(path, mmap_mode="r" if length else None).view(np.ndarray)
+    found: Array = np.load(path, mmap_mode="r" if length else None).view(np.ndarray)
     if found.dtype != np.dtype(kind) or found.shape != (length,):
         raise ValueError(f"{path.name} has {found.dtype} {found.shape}, expected {kind} ({length},)")
     found.setflags(write=False)
@@ -111,7 +113,9 @@ def _write_text(path: Path, text: str) -> None:
 
 def _sweep(folder: Path, keep: str) -> None:
     """Remove older builds; processes that have one mapped keep their pages until they let go."""
-    builds = sorted((p for p in folder.iterdir() if p.is_dir() and p.name != keep), key=lambda p: p.stat().st_mtime)
+    builds = sorted(
+        (p for p in folder.iterdir() if p.is_dir() and p.name != keep), key=lambda p: p.stat().st_mtime
+    )
     # The build before this one stays: a process may be between reading the pointer and mapping the files.
     for old in builds[:-1]:
         shutil.rmtree(old, ignore_errors=True)

@@ -15,7 +15,21 @@ from keyun_marketplace.matching.engine import Matcher
 from keyun_marketplace.matching.kernels import available, choose
 from keyun_marketplace.matching.records import Candidate, Query, Record
 
-WORDS = ("柑橘", "黄龙病", "木虱", "检测", "钒钛", "合金", "水质", "在线监测", "PM2.5", "5G", "焊接", "机器人", "Q235")
+WORDS = (
+    "柑橘",
+    "黄龙病",
+    "木虱",
+    "检测",
+    "钒钛",
+    "合金",
+    "水质",
+    "在线监测",
+    "PM2.5",
+    "5G",
+    "焊接",
+    "机器人",
+    "Q235",
+)
 REGIONS = (None, "511402", "511424", "510104", "500101", "510000")
 FIELDS = (None, "植物保护", "冶金与钒钛", "环境科学与工程")
 
@@ -45,7 +59,16 @@ queries = st.builds(
     day=st.just(20000),
 )
 OFFERS = [
-    Record(1, "offer", "柑橘黄龙病检测", ("黄龙病", "PCR"), "采集叶片做 PCR 检测，三天出报告", "植物保护", "511402", owner=5),
+    Record(
+        1,
+        "offer",
+        "柑橘黄龙病检测",
+        ("黄龙病", "PCR"),
+        "采集叶片做 PCR 检测，三天出报告",
+        "植物保护",
+        "511402",
+        owner=5,
+    ),
     Record(2, "offer", "柑橘木虱统防统治", ("木虱",), "无人机喷药，统一防治柑橘木虱", "植物保护", "510104"),
     Record(3, "offer", "钒钛合金熔炼", ("钒钛",), "真空感应熔炼", "冶金与钒钛", "510402"),
     Record(-4, "person", "", ("柑橘", "植保"), "高级农艺师\n果园诊断", "植物保护", "511424"),
@@ -68,7 +91,9 @@ def ranking(m: Matcher, query: Query) -> list[tuple[str, int, float]]:
 @pytest.mark.skipif(available()[0] != "numba", reason="numba is not installed")
 @settings(max_examples=60, deadline=None)
 @given(corpora, corpora, queries)
-def test_compiled_and_plain_kernels_rank_the_same(main: list[Record], more: list[Record], query: Query) -> None:
+def test_compiled_and_plain_kernels_rank_the_same(
+    main: list[Record], more: list[Record], query: Query
+) -> None:
     both = [matcher(main, name) for name in ("numba", "numpy")]
     for m in both:
         m.apply(more, gone=[r.key for r in main[:2]])
@@ -89,7 +114,9 @@ def test_the_parts_add_up_to_the_score_and_quote_the_query(found: list[Record], 
 
 @settings(max_examples=40, deadline=None)
 @given(corpora, corpora, queries)
-def test_a_delta_finds_the_same_records_as_a_rebuild(main: list[Record], more: list[Record], query: Query) -> None:
+def test_a_delta_finds_the_same_records_as_a_rebuild(
+    main: list[Record], more: list[Record], query: Query
+) -> None:
     merged = {r.key: r for r in main} | {r.key: r for r in more}
     live = matcher(main)
     live.apply(more)
@@ -148,7 +175,9 @@ def test_a_text_without_usable_words_is_said_to_be_so(text: str) -> None:
     assert answer.candidates["offer"] == ()
 
 
-@pytest.mark.parametrize("text", ["5G 基站", "PM2.5在线监测", "Q235 钢 焊接", "x" * 19_000, "柑橘" * 9_000, "钒钛😀合金"])
+@pytest.mark.parametrize(
+    "text", ["5G 基站", "PM2.5在线监测", "Q235 钢 焊接", "x" * 19_000, "柑橘" * 9_000, "钒钛😀合金"]
+)
 def test_odd_texts_are_answered(text: str) -> None:
     matcher(OFFERS).match(Query(body=text), {"offer": 5})
 

@@ -46,14 +46,18 @@ def test_the_engine_reaches_its_bar(name: str, mode: str, bar: float) -> None:
 def test_a_predicted_field_is_better_than_none() -> None:
     found = load(dev_set("need-body"))
     scores = [
-        measure(found, engine_of(found, mode), lambda text: None, "keyun")["ndcg@10"] for mode in ("none", "predicted")
+        measure(found, engine_of(found, mode), lambda text: None, "keyun")["ndcg@10"]
+        for mode in ("none", "predicted")
     ]
     assert scores[1] > scores[0]
 
 
 def write_set(folder: Path, needs: int = 3) -> Path:
     crops = ("柑橘黄龙病检测", "钒钛合金熔炼", "水质在线监测")
-    offers = [{"id": f"o{i}", "title": c, "keywords": [], "body": c, "discipline": None} for i, c in enumerate(crops)]
+    offers: list[dict[str, object]] = [
+        {"id": f"o{i}", "title": c, "keywords": [], "body": c, "discipline": None}
+        for i, c in enumerate(crops)
+    ]
     asked = [{"id": f"n{i}", "text": crops[i], "discipline": None} for i in range(needs)]
     (folder / "offers.jsonl").write_text("\n".join(json.dumps(o) for o in offers), encoding="utf-8")
     (folder / "needs.jsonl").write_text("\n".join(json.dumps(n) for n in asked), encoding="utf-8")

@@ -1,0 +1,130 @@
+"""Bulk statements for importers: what is known already, and rows written by the thousand.
+
+PostgreSQL takes a chunk as one JSON document in one statement, which costs a fraction of a message
+for each row; SQLite runs in this process, where the driver's executemany is the quickest way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keyun.db import Model, is_sqlite
+
+__all__ = ["insert_many", "known", "known_rows", "update_many"]
+
+Values = Mapping[str, Any]
+
+
+def known(
+    session: Session, key: Any, value: Any, keys: Iterable[str | None], *conditions: sa.ColumnElement[bool]
+) -> dict[str, Any]:
+    """What the column ``value`` is where ``key`` is one of ``keys``: such as ``User.id`` by external id.
+
+    One SELECT for one chunk; empty keys are left out.
+    """
+    rows = _among(session, key, (value,), keys, conditions)
+    return {row[0]: row[1] for row in rows}
+
+
+def known_rows(
+    session: Session,
+    key: Any,
+    columns: Sequence[Any],
+    keys: Iterable[str | None],
+    *conditions: sa.ColumnElement[bool],
+) -> dict[str, Values]:
+    """Like :func:`known` for several ``columns``: a mapping from column name to value for each key."""
+    names = [c.key for c in columns]
+    return {
+        row[0]: dict(zip(names, row[1:], strict=True))
+        for row in _among(session, key, columns, keys, conditions)
+    }
+
+
+def _among(
+    session: Session,
+    key: Any,
+    columns: Sequence[Any],
+    keys: Iterable[str | None],
+    conditions: Sequence[sa.ColumnElement[bool]],
+) -> Sequence[Any]:
+    wanted = sorted({k for k in keys if k})
+    if not wanted:
+        return []
+    # One parameter holds them all, where an IN list has one for each.
+    document = json.dumps(wanted, ensure_ascii=False)
+    if is_sqlite(session):
+        texts = sa.select(sa.func.json_each(document).table_valued("value").c.value)
+    else:
+        texts = sa.select(sa.func.json_array_elements_text(sa.cast(sa.literal(document, sa.Text), sa.JSON)))
+    return session.execute(sa.select(key, *columns).where(key.in_(texts), *conditions)).all()
+
+
+def insert_many(session: Session, model: type[Model], rows: Sequence[Values]) -> None:
+    """Insert ``rows`` into the table of ``model`` (its own one when it inherits).
+
+    All rows have the same keys and name every column that may not be empty.
+
+    :raises ValueError: when a column that may not be empty is left out; defaults of the model do not apply.
+    """
+    if not rows:
+        return
+    table = _table(model)
+    needed = {c.name for c in table.columns if not c.nullable and c is not table.autoincrement_column}
+    if missing := sorted(needed - rows[0].keys()):
+        raise ValueError(f"{table.name}: {', '.join(missing)} may not be empty; give a value in every row")
+    if is_sqlite(session):
+        session.execute(sa.insert(table), [dict(r) for r in rows])
+        return
+    names = list(rows[0])
+    session.execute(sa.insert(table).from_select(names, sa.select(*_records(table, rows).c)))
+
+
+def update_many(
+    session: Session, model: type[Model], rows: Sequence[Values], computed: Mapping[str, Any] | None = None
+) -> None:
+    """Set the columns of ``model`` that ``rows`` name, each row found by its ``id``; all have the same keys.
+
+    ``computed`` are columns that get an SQL expression, such as ``{"version": Content.version + 1}``.
+    """
+    if not rows:
+        return
+    table = _table(model)
+    names = [n for n in rows[0] if n != "id"]
+    if is_sqlite(session):
+        change = sa.update(table).where(table.c.id == sa.bindparam("row_id"))
+        values: dict[str, Any] = {n: sa.bindparam(f"new_{n}") for n in names}
+        given = [{"row_id": r["id"]} | {f"new_{n}": r[n] for n in names} for r in rows]
+        session.connection().execute(change.values({**values, **(computed or {})}), given)
+        return
+    new = _records(table, rows)
+    change = sa.update(table).where(table.c.id == new.c.id)
+    session.connection().execute(change.values({**{n: new.c[n] for n in names}, **(computed or {})}))
+
+
+def _table(model: type[Model]) -> sa.Table:
+    table = model.__table__
+    if not isinstance(table, sa.Table):
+        raise TypeError(f"{model.__name__} is not mapped to a table")
+    return table
+
+
+def _records(table: sa.Table, rows: Sequence[Values]) -> sa.TableValuedAlias:
+    """``rows`` as a relation: ``json_to_recordset(…) AS new(id integer, …)`` with the types of ``table``."""
+    text = json.dumps([dict(r) for r in rows], ensure_ascii=False, default=_plain)
+    columns = [sa.column(name, table.c[name].type) for name in rows[0]]
+    document = sa.cast(sa.literal(text, sa.Text), sa.JSON)
+    records = sa.func.json_to_recordset(document).table_valued(*columns, name="new")
+    return records.render_derived(with_types=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be written in bulk; give text, numbers, dates or JSON")
