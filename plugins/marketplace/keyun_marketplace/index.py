@@ -7,6 +7,7 @@ published offer is found at the next question, in every process, without a rebui
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from keyun_marketplace.matching.records import Record, Weights
 from keyun_marketplace.matching.segment import Segment, build, in_order
 from keyun_marketplace.models import NEED, OFFER, PERSON
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 #: Above so many unread events a process leaves the work to the worker and says that it is behind.
 MOST_UNREAD = 3000
@@ -97,7 +99,12 @@ class Live:
         name = store.current(self.folder)
         if self._matcher is not None and (name == self._name or name is None):
             return self._matcher
-        segment, self._cursor = _read(self.folder, self.weights)
+        try:
+            segment, self._cursor = _read(self.folder, self.weights)
+        except KeyunError as e:
+            # Derived files: answer from the log as far as that goes; the worker builds them anew.
+            log.warning("%s", e)
+            segment, self._cursor = build((), analyzer(), self.weights), Cursor()
         self._name = name
         self._matcher = Matcher(segment, analyzer(), self.kernels.current, self.weights)
         return self._matcher
