@@ -50,8 +50,7 @@ def mount(app: Flask, site: Site) -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
         logs.CONTEXT.set(g.request_id)
-        if request.method not in SAFE_METHODS and request.endpoint and not by_token():
-            # A key in a header is not sent by a foreign page, a cookie is.
+        if request.method not in SAFE_METHODS and request.endpoint and not _needs_no_token():
             csrf.protect()
         if _has_nul():
             # Nobody types one, and PostgreSQL stores none: without this every text field is a way to a fault.
@@ -65,6 +64,11 @@ def mount(app: Flask, site: Site) -> None:
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = _caching()
         return response
+
+
+def _needs_no_token() -> bool:
+    """A key in a header is not sent by a foreign page, a cookie is; who has neither can abuse nothing."""
+    return by_token() or (request.path.startswith("/api/") and login.user_id() is None)
 
 
 def _has_nul() -> bool:

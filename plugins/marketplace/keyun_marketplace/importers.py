@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from marshmallow import fields, validate
@@ -13,12 +13,22 @@ from keyun.access import Actor
 from keyun.accounts import Organization, User
 from keyun.content import Content, ContentType
 from keyun.db import public_id
-from keyun.exchange import Importer, Row, RowError, Written
+from keyun.exchange import Importer, Row, RowError, Written, insert_many, known, update_many
 from keyun.uow import UnitOfWork
 from keyun_marketplace.models import PERSON, Need, Offer, Person
 from keyun_marketplace.schemas import NeedSchema, OfferSchema, PersonSchema
 from keyun_marketplace.services import need_type, offer_type
 
+FIXED = {
+    "state": "published",
+    "language": "zh",
+    "share": "local",
+    "origin": "",
+    "voucher": "",
+    "version": 1,
+    "note": "",
+    "extra": {},
+}
 CONTENT_COLUMNS = ("title", "summary", "body", "region", "owner_id", "organization_id")
 
 
@@ -70,17 +80,17 @@ class _References:
 def _content_writer(kind: ContentType, model: type[Content]) -> Any:
     def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
         unit.require(actor, "core.import.run")
-        known = _look_up(unit, kind, rows)
+        refer = _look_up(unit, kind, rows)
         good: list[tuple[int, dict[str, Any]]] = []
         errors: list[RowError] = []
         for number, row in rows:
-            reasons = _reasons(unit, known, row)
+            reasons = _reasons(unit, refer, row)
             if reasons:
                 errors.append(RowError(number, "; ".join(reasons), row))
             else:
-                good.append((number, _resolved(known, row)))
-        new = [v for _, v in good if v["external_id"] not in known.items]
-        old = [v | {"id": known.items[v["external_id"]]} for _, v in good if v["external_id"] in known.items]
+                good.append((number, _resolved(refer, row)))
+        new = [v for _, v in good if v["external_id"] not in refer.items]
+        old = [v | {"id": refer.items[v["external_id"]]} for _, v in good if v["external_id"] in refer.items]
         created = _insert(actor, unit, kind, model, new)
         changed = _update(actor, unit, kind, model, old)
         return Written(created, changed, errors)
@@ -89,18 +99,12 @@ def _content_writer(kind: ContentType, model: type[Content]) -> Any:
 
 
 def _look_up(unit: UnitOfWork, kind: ContentType, rows: Sequence[tuple[int, Row]]) -> _References:
-    def ids(model: Any, keys: set[str | None], *more: Any) -> dict[str, int]:
-        query = sa.select(model.external_id, model.id).where(model.external_id.in_(keys - {None}), *more)
-        return {row[0]: row[1] for row in unit.session.execute(query)} if keys - {None} else {}
-
-    content = Content.__table__.c
-    query = sa.select(content.external_id, content.id).where(
-        content.type == kind.name, content.external_id.in_([r["external_id"] for _, r in rows])
-    )
+    session = unit.session
+    ids = [r["external_id"] for _, r in rows]
     return _References(
-        ids(User, {r.get("owner") for _, r in rows}),
-        ids(Organization, {r.get("organization") for _, r in rows}),
-        {row[0]: row[1] for row in unit.session.execute(query)},
+        known(session, User.external_id, User.id, {r.get("owner") for _, r in rows}),
+        known(session, Organization.external_id, Organization.id, {r.get("organization") for _, r in rows}),
+        known(session, Content.external_id, Content.id, ids, Content.type == kind.name),
     )
 
 
@@ -128,24 +132,15 @@ def _insert(
 ) -> int:
     if not rows:
         return 0
-    core, own = cast(sa.Table, Content.__table__), cast(sa.Table, model.__table__)
-    now = unit.now
-    fixed = {
+    fixed = FIXED | {
         "type": kind.name,
-        "state": "published",
-        "language": "zh",
-        "share": "local",
-        "origin": "",
-        "voucher": "",
-        "version": 1,
-        "created_at": now,
-        "changed_at": now,
-        "published_at": now,
-        "note": "",
-        "extra": {},
+        "created_at": unit.now,
+        "changed_at": unit.now,
+        "published_at": unit.now,
     }
-    unit.session.execute(
-        sa.insert(core),
+    insert_many(
+        unit.session,
+        Content,
         [
             fixed
             | {"public_id": public_id(), "external_id": r["external_id"]}
@@ -153,20 +148,11 @@ def _insert(
             for r in rows
         ],
     )
-    ids = dict(
-        unit.session.execute(
-            sa.select(core.c.external_id, core.c.id).where(
-                core.c.type == kind.name, core.c.external_id.in_([r["external_id"] for r in rows])
-            )
-        )
-        .tuples()
-        .all()
-    )
-    names = [c.name for c in own.columns if c.name != "id"]
-    unit.session.execute(
-        sa.insert(own), [{"id": ids[r["external_id"]]} | {n: r[n] for n in names} for r in rows]
-    )
-    unit.record_many(actor, [("content.published", kind.name, ids[r["external_id"]], {}) for r in rows])
+    names = [r["external_id"] for r in rows]
+    ids = known(unit.session, Content.external_id, Content.id, names, Content.type == kind.name)
+    own = _own_columns(model)
+    insert_many(unit.session, model, [{"id": ids[r["external_id"]]} | {n: r[n] for n in own} for r in rows])
+    unit.record_many(actor, [("content.published", kind.name, i, {}) for i in ids.values()])
     return len(rows)
 
 
@@ -175,35 +161,24 @@ def _update(
 ) -> int:
     if not rows:
         return 0
-    core, own = cast(sa.Table, Content.__table__), cast(sa.Table, model.__table__)
-    names = [c.name for c in own.columns if c.name != "id"]
-    unit.session.execute(
-        sa.update(core)
-        .where(core.c.id == sa.bindparam("row_id"))
-        .values(
-            version=core.c.version + 1, changed_at=unit.now, **{c: sa.bindparam(c) for c in CONTENT_COLUMNS}
-        ),
-        [{"row_id": r["id"]} | {c: r[c] for c in CONTENT_COLUMNS} for r in rows],
-    )
-    unit.session.execute(
-        sa.update(own)
-        .where(own.c.id == sa.bindparam("row_id"))
-        .values({n: sa.bindparam(f"own_{n}") for n in names}),
-        [{"row_id": r["id"]} | {f"own_{n}": r[n] for n in names} for r in rows],
-    )
+    computed = {"version": Content.version + 1, "changed_at": unit.now}
+    shared = [{"id": r["id"]} | {c: r[c] for c in CONTENT_COLUMNS} for r in rows]
+    update_many(unit.session, Content, shared, computed)
+    own = _own_columns(model)
+    update_many(unit.session, model, [{"id": r["id"]} | {n: r[n] for n in own} for r in rows])
     unit.record_many(actor, [("content.changed", kind.name, r["id"], {}) for r in rows])
     return len(rows)
+
+
+def _own_columns(model: type[Content]) -> list[str]:
+    return [c.name for c in model.__table__.columns if c.name != "id"]
 
 
 def write_people(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
     """Write the profiles of people who were imported as users before."""
     unit.require(actor, "core.import.run")
     names = {r["user"] for _, r in rows}
-    users = dict(
-        unit.session.execute(sa.select(User.external_id, User.id).where(User.external_id.in_(names)))
-        .tuples()
-        .all()
-    )
+    users = known(unit.session, User.external_id, User.id, names)
     people = {
         p.user_id: p
         for p in unit.session.scalars(sa.select(Person).where(Person.user_id.in_(users.values())))
