@@ -23,6 +23,7 @@ COMPLAINTS = (
     (r"Unknown field\.", "没有这个字段。 (Unknown field.)"),
     (r"Must be one of: (.*)", r"只能是 \1 之一。 (Must be one of \1)"),
     (r"Longer than maximum length (\d+)\.", r"最多 \1 个字。 (At most \1 characters.)"),
+    (r"Length must be between (\d+) and (\d+)\.", r"须为 \1 至 \2 个字。 (\1 to \2 characters.)"),
     (r"Shorter than minimum length 1\.", "必填。 (Required.)"),
     (r"Shorter than minimum length (\d+)\.", r"至少 \1 个字。 (At least \1 characters.)"),
     (

@@ -110,7 +110,7 @@ def test_a_bad_row_is_kept_with_its_reason_and_the_others_go_in(market: Market, 
     report = do_import(market.site, "offers", write(tmp_path, rows))
     assert (report.created, report.failed) == (1, 5)
     text = (tmp_path / "offers.jsonl.errors.csv").read_text(encoding="utf-8-sig")
-    for words in ("999999", "nobody", "external_id", "至少 2 个字", "20000"):
+    for words in ("999999", "nobody", "external_id", "须为 2 至 120 个字", "20000"):
         assert words in text, words
 
 
