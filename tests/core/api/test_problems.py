@@ -124,9 +124,11 @@ def test_a_write_with_a_cookie_needs_the_csrf_token(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = with_view(make_app, monkeypatch, echo, body=BodySchema, methods=["POST"])
+    # A program without cookie and key can abuse nobody's session.
+    assert client.post("/api/v1/popsci/it", json={"number": 7}).get_json() == {"number": 7}
+    token = {"X-CSRFToken": client.csrf_token()}
     body = check(client.post("/api/v1/popsci/it", json={"number": 7}), 400)
     assert "X-CSRFToken" in body["detail"]
-    token = {"X-CSRFToken": client.csrf_token()}
     assert client.post("/api/v1/popsci/it", json={"number": 7}, headers=token).get_json() == {"number": 7}
 
 
