@@ -66,24 +66,30 @@ def _among(
     return session.execute(sa.select(key, *columns).where(key.in_(texts), *conditions)).all()
 
 
-def insert_many(session: Session, model: type[Model], rows: Sequence[Values]) -> None:
+def insert_many(
+    session: Session, model: type[Model], rows: Sequence[Values], key: str | None = None
+) -> dict[str, int]:
     """Insert ``rows`` into the table of ``model`` (its own one when it inherits).
 
-    All rows have the same keys and name every column that may not be empty.
+    All rows have the same keys and name every column that may not be empty. With ``key``, a column
+    such as ``external_id``, the new ids come back by its values.
 
     :raises ValueError: when a column that may not be empty is left out; defaults of the model do not apply.
     """
     if not rows:
-        return
+        return {}
     table = _table(model)
     needed = {c.name for c in table.columns if not c.nullable and c is not table.autoincrement_column}
     if missing := sorted(needed - rows[0].keys()):
         raise ValueError(f"{table.name}: {', '.join(missing)} may not be empty; give a value in every row")
-    if is_sqlite(session):
-        session.execute(sa.insert(table), [dict(r) for r in rows])
-        return
-    names = list(rows[0])
-    session.execute(sa.insert(table).from_select(names, sa.select(*_records(table, rows).c)))
+    insert, given = sa.insert(table), [dict(r) for r in rows]
+    if not is_sqlite(session):
+        insert, given = insert.from_select(list(rows[0]), sa.select(*_records(table, rows).c)), []
+    if key is None:
+        session.connection().execute(insert, given or None)
+        return {}
+    new = session.connection().execute(insert.returning(table.c[key], table.c.id), given or None)
+    return {row[0]: row[1] for row in new}
 
 
 def update_many(

@@ -1,4 +1,7 @@
-"""Import organizations and users, known by ``external_id``: importing again changes, never doubles."""
+"""Import organizations and users, known by ``external_id``: importing again changes, never doubles.
+
+What is known keeps what a row leaves empty.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,14 @@ class CreditCode(fields.Field[str | None]):
             raise ValidationError("统一社会信用代码校验不通过。 (Not a valid USCC.)") from None
 
 
+class Address(fields.Email):
+    """An e-mail address, or nothing."""
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **more: Any) -> Any:
+        """Take an empty cell for nothing."""
+        return super().deserialize(None if value == "" else value, attr, data, **more)
+
+
 class OrganizationRow(Form):
     """One row of an organizations file."""
 
@@ -50,12 +61,12 @@ class OrganizationRow(Form):
 
 
 class UserRow(Form):
-    """One row of a users file; passwords never stand in files. Without a level, known users keep theirs."""
+    """One row of a users file; passwords never stand in files."""
 
     external_id = Text("外部编号", 120, least=1)
     login = fields.String(required=True, validate=LOGIN, metadata={"label": "用户名"})
     name = Text("姓名", 60, least=1)
-    email = fields.Email(load_default=None, allow_none=True, metadata={"label": "邮箱"})
+    email = Address(load_default=None, allow_none=True, metadata={"label": "邮箱"})
     region = RegionCode(required=True)
     organization = fields.String(load_default=None, allow_none=True, metadata={"label": "单位编号"})
     level = fields.Integer(
@@ -107,15 +118,12 @@ def write_users(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]])
         if reasons:
             errors.append(RowError(number, "; ".join(reasons), row))
             continue
-        values = {k: v for k, v in row.items() if k != "organization"}
         if row["organization"]:
             links[row["external_id"]] = organizations[row["organization"]]
         if row["external_id"] in known:
-            if values["level"] is None:
-                values["level"] = known[row["external_id"]]["level"]
-            old += _difference(known[row["external_id"]], values)
+            old += _difference(known[row["external_id"]], row)
         else:
-            values["level"] = row["level"] or 0
+            values = {k: v for k, v in row.items() if k != "organization"} | {"level": row["level"] or 0}
             new.append(values | {"public_id": public_id(), "active": True, "created_at": unit.now})
     ids = {e: r["id"] for e, r in known.items()} | _write(actor, unit, User, "user", new, old)
     _link(unit, {ids[e]: o for e, o in links.items()})
@@ -154,8 +162,9 @@ def _known(
 
 
 def _difference(have: Mapping[str, Any], row: Row) -> list[dict[str, Any]]:
-    """The row as an update, or nothing when it says nothing new."""
-    return [] if all(have[k] == v for k, v in row.items()) else [{**row, "id": have["id"]}]
+    """The row as an update, or nothing when it says nothing new; an empty cell says nothing."""
+    said = {k: row[k] for k in have if k in row and row[k] not in (None, "")}
+    return [{**have, **said}] if any(have[k] != v for k, v in said.items()) else []
 
 
 def _taken(unit: UnitOfWork, column: Any, values: Sequence[str]) -> dict[str, str]:
@@ -173,8 +182,7 @@ def _write(
     old: Sequence[dict[str, Any]],
 ) -> dict[str, int]:
     """Insert and update in bulk, an event for each row; returns the ids of the new rows."""
-    bulk.insert_many(unit.session, model, new)
-    ids = _ids(unit, model, [r["external_id"] for r in new])
+    ids = bulk.insert_many(unit.session, model, new, key="external_id")
     bulk.update_many(unit.session, model, old)
     done = [*ids.values(), *(r["id"] for r in old)]
     unit.record_many(actor, [(f"{name}.imported", name, i, {}) for i in done])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keyun.bulk import insert_many, known, known_rows, update_many
-from keyun.exchange.run import Report, run
+from keyun.exchange.importing import Report, run
 from keyun.exchange.types import Importer, Row, RowError, Written
 
 __all__ = [

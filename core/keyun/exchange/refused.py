@@ -38,7 +38,8 @@ class RefusedFile:
         """
         if self.path.exists():
             with self.path.open("rb") as f:
-                if not f.readline(100).decode("utf-8-sig", "replace").startswith(f"{ROW},{REASONS}"):
+                line = f.readline(100).decode("utf-8-sig", "replace")
+                if line and not line.startswith(f"{ROW},{REASONS}"):
                     raise Invalid(f"{self.path} exists and holds something else; name another with --errors")
             self.path.unlink()
         return self

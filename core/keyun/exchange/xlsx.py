@@ -33,27 +33,22 @@ def xlsx(path: Path) -> Iterator[Table]:
     _check(path)
     from openpyxl import load_workbook
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = load_workbook(path, read_only=True, data_only=True)
+    # Opened here, because openpyxl leaves a file open that it cannot read.
+    with path.open("rb") as file:
         try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                book = load_workbook(file, read_only=True, data_only=True)
             sheet = book.worksheets[0]
             # The size a file claims may be a million empty rows of 16,384 cells.
             sheet.reset_dimensions()
             rows = sheet.iter_rows(values_only=True)
             first = next(rows, ())
-        except Exception:
-            book.close()
-            raise
-    # openpyxl meets damaged parts with many kinds of errors.
-    except Exception as e:
-        raise Invalid(f"{path}: cannot be read as XLSX ({type(e).__name__}: {e}); save it again") from e
-    try:
+        # openpyxl meets damaged parts with many kinds of errors.
+        except Exception as e:
+            raise Invalid(f"{path}: cannot be read as XLSX ({_reason(e)}); save it again") from e
         columns = header([_cell(c) for c in first], path)
         yield Table(columns, partial(_rows, rows, columns))
-    finally:
-        book.close()
 
 
 def _check(path: Path) -> None:
@@ -99,7 +94,13 @@ def _sound(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...] | str]:
         yield from rows
     # openpyxl meets damaged parts with many kinds of errors.
     except Exception as e:
-        yield f"文件从这里起损坏，其后没有读 (the file is damaged from here on, {type(e).__name__}: {e})"
+        yield f"文件从这里起损坏，其后没有读 (the file is damaged from here on, {_reason(e)})"
+
+
+def _reason(error: Exception) -> str:
+    """The first cause in one line; openpyxl wraps it in advice."""
+    cause = error.__cause__ or error.__context__ or error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0]
 
 
 def _cell(value: Any) -> str:

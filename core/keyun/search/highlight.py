@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from keyun.search.analysis import analyzer
 
@@ -32,13 +33,14 @@ def runs(text: str, words: Iterable[str]) -> Runs:
 
 
 def best_piece(text: str, words: Iterable[str], length: int = PIECE) -> Runs:
-    """The piece of ``text`` with the most matches: at most ``length`` characters, and its ellipses."""
+    """The piece of ``text`` that matches most: at most ``length`` characters, and its ellipses."""
     found = places(text, words)
     ends = [end for _, end in found]
+    matched = list(accumulate((end - start for start, end in found), initial=0))
     best, most = 0, 0
     for first, (place, _) in enumerate(found):
         start = max(0, place - LEAD)
-        count = bisect_right(ends, start + length) - first
+        count = matched[bisect_right(ends, start + length)] - matched[first]
         if count > most:
             best, most = start, count
     end = min(best + length, len(text))

@@ -110,4 +110,3 @@ def _unread(site: Site, session: Session, place: Cursor) -> tuple[set[int], int]
     ids = session.scalars(sa.select(Event.subject_id).where(after, searchable))
     count = session.scalar(sa.select(sa.func.count()).select_from(Event).where(after))
     return set(ids), int(count or 0)
-

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from typing import Any
 
-from keyun.search import Query, search
+from flask import Blueprint, render_template, request, url_for
+
+from keyun.search import MAX_QUERY, MAX_RESULTS, Found, Query, search
 from keyun.web.context import actor, reading, site
 
 PAGE_SIZE = 20
-MAX_PAGE = 50
-MAX_QUERY = 2000
+LAST_PAGE = MAX_RESULTS // PAGE_SIZE
 
 
 def blueprint() -> Blueprint:
@@ -20,17 +21,48 @@ def blueprint() -> Blueprint:
 
 
 def index() -> str:
-    """Answer a question with what is public, a page at a time."""
+    """Answer a question with what is public, a page at a time; a page beyond the last one is the last."""
     text = request.args.get("q", "")[:MAX_QUERY].strip()
-    kind = request.args.get("type") or None
-    region = request.args.get("region", "")
-    number = request.args.get("page", "1")
-    usable = number.isascii() and number.isdigit() and len(number) < 5
-    page = min(max(int(number), 1), MAX_PAGE) if usable else 1
-    code = region if region in site().regions else None
-    query = Query(text, (kind,) if kind else (), code, (page - 1) * PAGE_SIZE, PAGE_SIZE)
-    found = search(actor(), reading(), query) if text else None
+    kind, region = request.args.get("type", ""), request.args.get("region", "")
+    kind = kind if kind in site().sources else ""
+    region = region if region in site().regions else ""
+    page = _number(request.args.get("page", "1"))
+    found = _page(text, kind, region, page) if text else None
+    last = _last(found)
+    if page > last:
+        page = last
+        found = _page(text, kind, region, page) if text else None
+
+    def address(number: int = 1, **change: str | None) -> str:
+        values: dict[str, Any] = {"q": text, "type": kind or None, "region": region or None, **change}
+        return url_for("search.index", page=number if number > 1 else None, **values)
+
     return render_template(
-        "keyun/search.html", q=text, kind=kind, region=code, page=page, found=found, types=site().types,
-        sources=site().sources, size=PAGE_SIZE, last=MAX_PAGE,
+        "keyun/search.html",
+        q=text,
+        kind=kind,
+        region=region,
+        found=found,
+        kinds=[t for name, t in site().types.items() if name in site().sources],
+        types=site().types,
+        address=address,
+        before=address(page - 1) if page > 1 else None,
+        after=address(page + 1) if page < last else None,
     )
+
+
+def _page(text: str, kind: str, region: str, page: int) -> Found:
+    query = Query(text, (kind,) if kind else (), region or None, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+    return search(actor(), reading(), query)
+
+
+def _last(found: Found | None) -> int:
+    total = found.page.total if found is not None else 0
+    return max(1, min(-(-total // PAGE_SIZE), LAST_PAGE))
+
+
+def _number(text: str) -> int:
+    """A page number of the address; anything else is the first page, anything large the last."""
+    if not (text.isascii() and text.isdigit()):
+        return 1
+    return max(1, min(int(text[:12]), LAST_PAGE))

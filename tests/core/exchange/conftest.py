@@ -12,13 +12,16 @@ import pytest
 
 Write = Callable[..., Path]
 ORGANIZATION = {
-    "external_id": "o-1", "name": "示范研究所", "kind": "institute", "uscc": "", "region": "511402", "summary": "",
+    "external_id": "o-1", "name": "示范研究所", "kind": "institute", "uscc": "", "region": "511402",
+    "summary": "",
 }  # fmt: skip
 
 
 def organizations(count: int, **more: Any) -> list[dict[str, Any]]:
     """Rows of an organizations file, all good."""
-    return [ORGANIZATION | {"external_id": f"o-{i}", "name": f"示范单位{i}"} | more for i in range(1, count + 1)]
+    return [
+        ORGANIZATION | {"external_id": f"o-{i}", "name": f"示范单位{i}"} | more for i in range(1, count + 1)
+    ]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -39,7 +42,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], **how: Any) -> Path
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """``write(rows)`` makes a CSV file, ``write(rows, "a.jsonl")`` or ``write(rows, "a.xlsx")`` another kind."""
+    """``write(rows)`` makes a CSV file, ``write(rows, "a.xlsx")`` or ``"a.jsonl"`` another kind."""
 
     def make(rows: Sequence[Mapping[str, Any]], name: str = "file.csv", **how: Any) -> Path:
         path = tmp_path / name

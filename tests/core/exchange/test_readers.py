@@ -184,7 +184,11 @@ def test_a_bad_line_of_jsonl_is_one_bad_row(tmp_path: Path) -> None:
     path = tmp_path / "file.jsonl"
     path.write_bytes(b"\n".join(lines))
     found = rows(path)
-    assert [(r.number, r.values["name"]) for r in found if not r.problem] == [(1, "a"), (8, "\\u0000"), (10, "z")]
+    assert [(r.number, r.values["name"]) for r in found if not r.problem] == [
+        (1, "a"),
+        (8, "\\u0000"),
+        (10, "z"),
+    ]
     assert "line 2" in found[1].problem
     assert "line 5" in found[3].problem
 
@@ -201,14 +205,14 @@ def test_a_jsonl_file_without_objects_is_refused(tmp_path: Path) -> None:
 def test_cells_of_a_sheet_read_as_they_would_in_csv(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
-    sheet.append(["text", "whole", "part", "day", "moment", "yes", "gap", None])
-    sheet.append(["甲", 12.0, 1.5, dt.datetime(2027, 3, 1), dt.datetime(2027, 3, 1, 8, 30), True, None])
+    sheet.append(["text", "whole", "part", "day", "moment", "gap", "yes", None])
+    sheet.append(["甲", 12.0, 1.5, dt.datetime(2027, 3, 1), dt.datetime(2027, 3, 1, 8, 30), None, True])
     book.create_sheet("other").append(["not read"])
     book.save(tmp_path / "file.xlsx")
     assert values(tmp_path / "file.xlsx") == [
         {
             "text": "甲", "whole": "12", "part": "1.5", "day": "2027-03-01", "moment": "2027-03-01T08:30:00",
-            "yes": "true", "gap": "",
+            "gap": "", "yes": "true",
         }
     ]  # fmt: skip
 
@@ -276,9 +280,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, write: Writ
         (lambda data: b"", "not a whole XLSX"),
     ],
 )
-def test_a_damaged_xlsx_is_refused(
-    write: Write, damage: Callable[[bytes], bytes], says: str
-) -> None:
+def test_a_damaged_xlsx_is_refused(write: Write, damage: Callable[[bytes], bytes], says: str) -> None:
     path = write(ROWS, "file.xlsx")
     path.write_bytes(damage(path.read_bytes()))
     assert says in refusal(path)

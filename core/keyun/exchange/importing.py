@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from keyun.site import Site
 
 CHUNK = 1000
-#: After how many chunks PostgreSQL counts its tables again.
-COUNT_AFTER = (1, 10, 100, 1000)
+#: After how many chunks PostgreSQL takes stock of its tables: soon, and when they are large.
+STOCK_AFTER = (3, 300)
 Progress = Callable[[str], None]
 #: What a database says when it does not want a row.
 REFUSALS = (sa.exc.IntegrityError, sa.exc.DataError, OverflowError)
@@ -90,7 +90,7 @@ def run(
                 report.changed += written.changed
                 report.failed += len(bad)
                 teller.tell(report)
-                _count_tables(site, count)
+                _take_stock(site, count)
     report.seconds = teller.seconds()
     return report
 
@@ -177,13 +177,13 @@ def _with_source(errors: Sequence[RowError], chunk: Sequence[Raw]) -> list[RowEr
     return [RowError(e.number, e.reasons, sources[e.number]) for e in errors]
 
 
-def _count_tables(site: Site, chunks: int) -> None:
-    """Tell PostgreSQL what grew.
+def _take_stock(site: Site, chunks: int) -> None:
+    """Let PostgreSQL look at what grew.
 
-    It plans by counts that it takes a minute after the fact; until then it walks a table it takes to
-    be empty from end to end for every chunk.
+    It plans by statistics that it gathers by itself a minute later; until then it may read a whole
+    table for every chunk, because it takes it for empty.
     """
     engine = site.runtime.engine
-    if chunks in COUNT_AFTER and not is_sqlite(engine):
+    if chunks in STOCK_AFTER and not is_sqlite(engine):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
