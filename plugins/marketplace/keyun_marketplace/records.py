@@ -25,13 +25,6 @@ def day(moment: dt.datetime) -> int:
     return (moment - EPOCH).days
 
 
-def owner_key(owner_id: int | None, organization_id: int | None) -> int:
-    """Who stands behind an item: the organization, else the user; 0 for nobody."""
-    if organization_id is not None:
-        return 2 * organization_id + 1
-    return 2 * owner_id if owner_id is not None else 0
-
-
 def person_key(person_id: int) -> int:
     """People share an index with offers; their keys are negative."""
     return -person_id
@@ -46,7 +39,8 @@ def query_of(item: Offer | Need, now: dt.datetime) -> Query:
         body=item.body,
         discipline=item.discipline,
         region=item.region,
-        owner=owner_key(item.owner_id, item.organization_id),
+        owner=item.owner_id or 0,
+        organization=item.organization_id or 0,
         day=day(now),
     )
 
@@ -141,7 +135,8 @@ def _item(kind: str, row: Any) -> Record:
         verified=bool(row.verified) or (row.level or 0) >= VERIFIED_LEVEL,
         version=row.version,
         day=day(row.published_at),
-        owner=owner_key(row.owner_id, row.organization_id),
+        owner=row.owner_id or 0,
+        organization=row.organization_id or 0,
     )
 
 
@@ -157,5 +152,5 @@ def _person(row: Any) -> Record:
         verified=row.level >= VERIFIED_LEVEL,
         version=row.version,
         day=day(row.changed_at),
-        owner=owner_key(row.user_id, None),
+        owner=row.user_id,
     )

@@ -162,6 +162,7 @@ class Matcher:
         return Factors(
             kind=KIND_NUMBER[kind],
             owner=query.owner,
+            organization=query.organization,
             discipline=names.index(discipline) if discipline in names else -1,
             region=int(query.region or 0),
             fresh_since=query.day - w.fresh_days if query.day else 2**31 - 1,

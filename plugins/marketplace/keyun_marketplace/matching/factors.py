@@ -8,10 +8,11 @@ import numpy as np
 
 
 class Factors(NamedTuple):
-    """Numbers only: the kind and owner to keep or leave out, and the share of each bonus (float32)."""
+    """Numbers only: the kind to keep, the owner and organization to leave out, and the share of each bonus (float32)."""
 
     kind: int
     owner: int
+    organization: int
     discipline: int
     region: int
     fresh_since: int

@@ -52,7 +52,8 @@ def _sift(top: Any, docs: Any, size: int, score: Any, doc: Any) -> None:
 
 @_jit  # type: ignore[untyped-decorator]
 def _select(  # noqa: C901 - one loop over all records; calls inside it would cost more than they explain
-    scores: Any, dead: Any, kinds: Any, owners: Any, disciplines: Any, regions: Any, verified: Any, days: Any,
+    scores: Any, dead: Any, kinds: Any, owners: Any, organizations: Any, disciplines: Any, regions: Any,
+    verified: Any, days: Any,
     f: Any, top: Any, docs: Any,
 ) -> int:  # fmt: skip
     k = top.shape[0]
@@ -68,6 +69,8 @@ def _select(  # noqa: C901 - one loop over all records; calls inside it would co
         if dead[d] != 0 or kinds[d] != f.kind:
             continue
         if f.owner != 0 and owners[d] == f.owner:
+            continue
+        if f.organization != 0 and organizations[d] == f.organization:
             continue
         factor = one
         if f.discipline >= 0 and disciplines[d] == f.discipline:
@@ -133,7 +136,8 @@ def select(segment: Segment, scores: Array, dead: Array, factors: Factors, k: in
     """The best ``k`` living records and their scores with all factors; ties by record number."""
     top, docs = np.zeros(k, np.float32), np.zeros(k, np.int32)
     size = _select(
-        scores, dead, segment.kinds, segment.owners, segment.disciplines, segment.regions, segment.verified,
+        scores, dead, segment.kinds, segment.owners, segment.organizations, segment.disciplines,
+        segment.regions, segment.verified,
         segment.days, factors, top, docs,
     )  # fmt: skip
     top, docs = top[:size], docs[:size]

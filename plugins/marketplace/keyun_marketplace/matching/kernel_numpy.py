@@ -21,6 +21,8 @@ def select(segment: Segment, scores: Array, dead: Array, factors: Factors, k: in
     ok = (scores > 0) & (dead == 0) & (segment.kinds == factors.kind)
     if factors.owner:
         ok &= segment.owners != factors.owner
+    if factors.organization:
+        ok &= segment.organizations != factors.organization
     found = np.flatnonzero(ok)
     if not len(found):
         return found.astype(np.int32), np.zeros(0, np.float32)

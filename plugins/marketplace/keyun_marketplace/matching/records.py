@@ -15,7 +15,8 @@ MAX_TEXT = 20_000
 class Record:
     """Something that can be found. ``key`` is unique in one index; ``day`` counts days since 1970-01-01.
 
-    ``version`` says which state of the record this is, ``owner`` who must not be shown it (0: nobody).
+    ``version`` says which state of the record this is. ``owner`` (a user) and ``organization`` are whose it
+    is (0: nobody's); they are never shown it.
     """
 
     key: int
@@ -29,6 +30,7 @@ class Record:
     version: int = 1
     day: int = 0
     owner: int = 0
+    organization: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Query:
     discipline: str | None = None
     region: str | None = None
     owner: int = 0
+    organization: int = 0
     day: int = 0
     #: Predict the discipline from the neighbours when none is declared.
     predict: bool = True

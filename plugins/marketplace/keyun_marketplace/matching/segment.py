@@ -30,7 +30,12 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("days", "int32"),
     ("versions", "int32"),
     ("owners", "int64"),
+    ("organizations", "int64"),
 )
+
+
+#: Where the columns begin that hold one value for each record.
+FIRST_FACT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Segment:
     days: Array
     versions: Array
     owners: Array
+    organizations: Array
     discipline_names: tuple[str, ...]
     total: int
     average: float
@@ -207,6 +213,7 @@ class _Facts:
                     r.day,
                     r.version,
                     r.owner,
+                    r.organization,
                 )
             )
 
@@ -215,7 +222,7 @@ class _Facts:
 
     def columns(self) -> dict[str, Array]:
         types = dict(COLUMNS)
-        names = ("keys", "kinds", "disciplines", "regions", "verified", "days", "versions", "owners")
+        names = tuple(name for name, _ in COLUMNS[FIRST_FACT:])
         table = list(zip(*self.rows, strict=True)) if self.rows else [()] * len(names)
         return {n: np.array(c, dtype=types[n]) for n, c in zip(names, table, strict=True)}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from keyun_marketplace.matching.segment import COLUMNS, Array, Segment
 
-FORMAT = 1
+FORMAT = 2
 POINTER = "current"
 MANIFEST = "manifest.json"
 REBUILD = "run `keyun marketplace index rebuild`"

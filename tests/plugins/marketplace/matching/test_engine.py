@@ -46,6 +46,7 @@ records = st.builds(
     verified=st.booleans(),
     day=st.integers(19000, 20000),
     owner=st.integers(0, 3),
+    organization=st.integers(0, 2),
 )
 corpora = st.lists(records, max_size=25, unique_by=lambda r: r.key)
 queries = st.builds(
@@ -56,6 +57,7 @@ queries = st.builds(
     discipline=st.sampled_from(FIELDS),
     region=st.sampled_from(REGIONS),
     owner=st.integers(0, 3),
+    organization=st.integers(0, 2),
     day=st.just(20000),
 )
 OFFERS = [
@@ -148,6 +150,11 @@ def test_people_are_found_beside_offers() -> None:
 
 def test_nobody_is_offered_his_own_offer() -> None:
     assert 1 not in [c.key for c in best(matcher(OFFERS), Query(body="黄龙病检测", owner=5))]
+
+
+def test_nobody_is_offered_what_his_organization_offers() -> None:
+    ours = [replace(OFFERS[0], owner=7, organization=3), OFFERS[1]]
+    assert [c.key for c in best(matcher(ours), Query(body="柑橘黄龙病", owner=8, organization=3))] == [2]
 
 
 def test_the_nearer_of_two_equal_offers_comes_first() -> None:

@@ -70,7 +70,7 @@ def test_damaged_files_name_the_command_that_repairs(tmp_path: Path, damage: str
             (tmp_path / store.POINTER).write_text("nowhere")
         case "format":
             text = (place / store.MANIFEST).read_text()
-            (place / store.MANIFEST).write_text(text.replace('"format": 1', '"format": 9'))
+            (place / store.MANIFEST).write_text(text.replace('"format": 2', '"format": 9'))
     with pytest.raises(store.IndexMissing, match="keyun marketplace index rebuild"):
         store.read(tmp_path)
 
