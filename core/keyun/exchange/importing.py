@@ -16,7 +16,7 @@ from keyun.access import Actor
 from keyun.db import is_sqlite
 from keyun.errors import Invalid
 from keyun.exchange.columns import REASONS, ROW, match
-from keyun.exchange.readers import Raw, opened
+from keyun.exchange.readers import Raw, Table, opened
 from keyun.exchange.refused import RefusedFile, original
 from keyun.exchange.types import Importer, Row, RowError, Written
 from keyun.forms import complaint
@@ -69,16 +69,11 @@ def run(
     schema, seen = importer.schema(), dict[int, int]()
     with opened(path, kind) as table:
         names, unknown = match(schema, table, path)
-        report.notes += table.notes
-        if unknown:
-            report.notes.append(f"columns left out: {', '.join(unknown)}")
+        report.notes += [*table.notes, *([f"columns left out: {', '.join(unknown)}"] if unknown else [])]
         for note in report.notes:
             progress(f"{path.name}: {note}")
-        columns = table.columns if table.has_header else list(dict.fromkeys([*table.columns, *schema.fields]))
-        rows = table.rows(names)
-        if table.columns[:2] == [ROW, REASONS]:
-            rows = (r._replace(values={k: original(v) for k, v in r.values.items()}) for r in rows)
-        with RefusedFile(target, columns, names) as refused:
+        rows = _rows(table, names)
+        with RefusedFile(target, _columns(table, names, schema), names) as refused:
             for count, chunk in enumerate(_chunks(rows), start=1):
                 good, bad = check(schema, importer.key, chunk, seen)
                 written = _write(site, importer, actor, good, dry_run) if good else Written(0, 0)
@@ -93,6 +88,21 @@ def run(
                 _take_stock(site, count)
     report.seconds = teller.seconds()
     return report
+
+
+def _rows(table: Table, names: Mapping[str, str]) -> Iterator[Raw]:
+    """The records; in a file of refused rows, without the marks that were put before formulas."""
+    rows = table.rows(names)
+    if table.columns[:2] == [ROW, REASONS]:
+        return (r._replace(values={k: original(v) for k, v in r.values.items()}) for r in rows)
+    return rows
+
+
+def _columns(table: Table, names: Mapping[str, str], schema: Schema) -> list[str]:
+    """The columns refused rows are written with; a JSONL file has not named all of them at its top."""
+    if table.has_header:
+        return table.columns
+    return [*table.columns, *(f for f in schema.fields if f not in {*names.values(), *table.columns})]
 
 
 class _Teller:

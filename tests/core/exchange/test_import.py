@@ -219,6 +219,16 @@ def test_refused_rows_can_be_corrected_and_imported_alone(site: Site, write: Wri
 
 
 @on_sqlite
+def test_refused_jsonl_rows_with_chinese_keys_can_be_imported_again(site: Site, write: Write) -> None:
+    rows = [{"外部编号": "o-1", "名称": "甲", "类型": "park", "地区": "1"}]
+    path = write(rows, "file.jsonl")
+    assert counts(go(site, "organizations", path)) == (1, 0, 0, 1)
+    errors = path.with_name("file.jsonl.errors.csv")
+    errors.write_text(errors.read_text(encoding="utf-8-sig").replace(",1,", ",511402,"), encoding="utf-8")
+    assert counts(go(site, "organizations", errors)) == (1, 1, 0, 0)
+
+
+@on_sqlite
 def test_a_clean_run_leaves_no_file_of_refused_rows(site: Site, write: Write) -> None:
     path = write(organizations(1, region="1"))
     errors = path.with_name("file.csv.errors.csv")

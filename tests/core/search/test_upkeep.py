@@ -43,13 +43,17 @@ def take_back(site: Site, item: Content) -> None:
         withdraw(system(), unit, unit.session.get_one(Content, item.id))
 
 
-def test_a_worker_brings_what_is_published_into_the_index(library: Site, write: Write, clock: Clock) -> None:
+def test_a_worker_brings_what_is_published_into_the_index(
+    library: Site, write: Write, clock: Clock, settled: CatchUp
+) -> None:
     write(library, "柑橘黄龙病的识别")
+    settled(library)
     worker = Worker(library)
     worker.schedule()
     worker.drain()
     assert titles(library, "黄龙病") == ["柑橘黄龙病的识别"]
     write(library, "黄龙病的防治")
+    settled(library)
     clock.tick(dt.timedelta(seconds=2))
     worker.schedule()
     worker.drain()
@@ -130,7 +134,7 @@ def test_being_killed_before_the_index_commits_loses_nothing(
 
 
 def test_what_happens_during_a_rebuild_is_not_lost(
-    library: Site, write: Write, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
+    library: Site, write: Write, catch_up: CatchUp, settled: CatchUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, taken = write(library, "柑橘老文"), write(library, "柑橘将撤")
     catch_up(library)
@@ -141,6 +145,7 @@ def test_what_happens_during_a_rebuild_is_not_lost(
         write(library, "柑橘新文")
         take_back(library, taken)
         edit(library, old, title="柑橘旧文")
+        settled(library)
         # A worker goes on with the index that still answers, and moves the cursor.
         upkeep.follow(library, engine_of(library))
         return documents

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -170,6 +171,27 @@ def test_ranking_and_number_agree_with_reading_every_document(
         assert page.partial == (not whole and bool(some))
         assert page.total == len(page.hits)
         assert [h.score for h in page.hits] == sorted((h.score for h in page.hits), reverse=True)
+
+
+def test_the_first_page_holds_the_best_of_very_many(
+    engine: MakeEngine, document: MakeDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = Random(1)
+    some = ["柑橘", "水稻", "检测", "电池", "黄龙病", "猕猴桃"]
+
+    def body(number: int) -> str:
+        return "，".join(rng.choice(some) for _ in range(1 + number % 40))
+
+    made = engine(*(document(n, "", body(n), type="a.b" if n % 3 else "c.d") for n in range(1, 2000)))
+    for text in ("柑橘", "柑橘 水稻", "柑橘 闻所未闻 电池", "猕猴桃 黄龙病 检测 苦荞"):
+        for types in ((), ("a.b",)):
+            everything = made.search(Query(text, types, limit=1000))
+            with monkeypatch.context() as patch:
+                patch.setattr("keyun.search.whoosh.MAX_RESULTS", 20)
+                page = made.search(Query(text, types))
+            best = [(h.id, h.score) for h in everything.hits]
+            assert [h.score for h in page.hits] == [score for _, score in best[:20]]
+            assert page.total == everything.total
 
 
 def test_a_new_version_replaces_the_old_one(engine: MakeEngine, document: MakeDocument) -> None:

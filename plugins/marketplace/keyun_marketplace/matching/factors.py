@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Factors(NamedTuple):
-    """Numbers only: the kind to keep, the owner and organization to leave out, and the share of each bonus (float32)."""
+    """Numbers only: the kind to keep, whose records to leave out, and the share of each bonus (float32)."""
 
     kind: int
     owner: int
