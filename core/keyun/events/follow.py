@@ -36,20 +36,17 @@ def _oldest_running(session: Session) -> int:
 
 def head(session: Session) -> Cursor:
     """The place up to which the log can no longer change."""
+    order = (Event.id.desc(),) if is_sqlite(session) else (Event.transaction.desc(), Event.id.desc())
     below = _oldest_running(session)
-    row = session.execute(
-        sa.select(Event.transaction, Event.id)
-        .where(Event.transaction < below)
-        .order_by(Event.transaction.desc(), Event.id.desc())
-        .limit(1)
-    ).first()
+    query = sa.select(Event.transaction, Event.id).where(Event.transaction < below)
+    row = session.execute(query.order_by(*order).limit(1)).first()
     return Cursor(*row) if row else Cursor()
 
 
 def read(session: Session, cursor: Cursor, limit: int = 1000) -> tuple[list[Committed], Cursor]:
     """Return up to ``limit`` events after ``cursor`` that are settled, and the new cursor."""
     below = _oldest_running(session)
-    rows = session.scalars(_after(cursor).where(Event.transaction < below).limit(limit)).all()
+    rows = session.scalars(_following(session, cursor).where(Event.transaction < below).limit(limit)).all()
     end = Cursor(rows[-1].transaction, rows[-1].id) if rows else cursor
     return [_committed(r) for r in rows], end
 
@@ -61,20 +58,23 @@ def peek(session: Session, cursor: Cursor, limit: int = 1000) -> tuple[list[Comm
     private overlays that must show a commit at once.
     """
     below = _oldest_running(session)
-    rows = session.scalars(_after(cursor).limit(limit)).all()
+    rows = session.scalars(_following(session, cursor).limit(limit)).all()
     settled = [r for r in rows if r.transaction < below]
     end = Cursor(settled[-1].transaction, settled[-1].id) if settled else cursor
     return [_committed(r) for r in rows], end
 
 
-def _after(cursor: Cursor) -> sa.Select[Event]:
+def after(session: Session, cursor: Cursor) -> sa.ColumnElement[bool]:
+    """The condition for events that follow ``cursor``, in a form that the database answers by its index."""
+    if is_sqlite(session):
+        return Event.id > cursor.event_id
     place = sa.tuple_(Event.transaction, Event.id)
-    return (
-        sa.select(Event)
-        .where(place > sa.tuple_(sa.literal(cursor.transaction), sa.literal(cursor.event_id)))
-        .order_by(Event.transaction, Event.id)
-        .execution_options(populate_existing=False)
-    )
+    return place > sa.tuple_(sa.literal(cursor.transaction), sa.literal(cursor.event_id))
+
+
+def _following(session: Session, cursor: Cursor) -> sa.Select[Event]:
+    order = (Event.id,) if is_sqlite(session) else (Event.transaction, Event.id)
+    return sa.select(Event).where(after(session, cursor)).order_by(*order)
 
 
 def _committed(row: Event) -> Committed:
@@ -115,6 +115,5 @@ class Follower:
 
     def lag(self, session: Session) -> int:
         """How many events are still to be read."""
-        place = durable_cursor(session, self.consumer)
-        query = _after(place).order_by(None).with_only_columns(sa.func.count())
-        return int(session.scalar(query) or 0)
+        unread = after(session, durable_cursor(session, self.consumer))
+        return int(session.scalar(sa.select(sa.func.count()).select_from(Event).where(unread)) or 0)

@@ -47,8 +47,10 @@ class Folder:
         """Names, sizes and times of the files of ``index``: what differs after anybody touched them."""
         found = []
         for entry in os.scandir(index):
-            about = entry.stat()
-            found.append((entry.name, about.st_size, about.st_mtime_ns))
+            # A writer removes what it has merged while we look.
+            with contextlib.suppress(FileNotFoundError):
+                about = entry.stat()
+                found.append((entry.name, about.st_size, about.st_mtime_ns))
         return tuple(sorted(found))
 
     def begin(self) -> Path:

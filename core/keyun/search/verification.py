@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keyun.content.models import Content
-from keyun.events.follow import Cursor, durable_cursor
+from keyun.events.follow import Cursor, after, durable_cursor
 from keyun.events.models import Event
 from keyun.search.port import IndexGone, SearchBackend
 from keyun.uow import UnitOfWork
@@ -103,10 +103,8 @@ def _content(site: Site, unit: UnitOfWork) -> tuple[dict[int, int], set[int]]:
 
 def _unread(site: Site, session: Session, place: Cursor) -> tuple[set[int], int]:
     """The ids of searchable items in events after ``place``, and the number of those events."""
-    after = sa.tuple_(Event.transaction, Event.id) > sa.tuple_(
-        sa.literal(place.transaction), sa.literal(place.event_id)
-    )
+    unread = after(session, place)
     searchable = Event.subject_type.in_(list(site.sources))
-    ids = session.scalars(sa.select(Event.subject_id).where(after, searchable))
-    count = session.scalar(sa.select(sa.func.count()).select_from(Event).where(after))
+    ids = session.scalars(sa.select(Event.subject_id).where(unread, searchable))
+    count = session.scalar(sa.select(sa.func.count()).select_from(Event).where(unread))
     return set(ids), int(count or 0)

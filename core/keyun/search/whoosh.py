@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from keyun.regions.codes import COUNTRY, level
-from keyun.search.analysis import analyzer
+from keyun.regions.codes import COUNTRY
 from keyun.search.folder import FAILED, Folder
 from keyun.search.port import MAX_RESULTS, Document, IndexGone, Page, Query, Ranked
 from keyun.search.question import Question, ask
+from keyun.search.schema import fields_of, prefix, schema, weighting
 
 with warnings.catch_warnings():
     # Whoosh (2016) is a given; newer Pythons warn of its old escapes when they compile it.
     warnings.simplefilter("ignore")
-    from whoosh import collectors, columns, fields, formats, index, query, scoring
+    from whoosh import collectors, index, query
 
 log = logging.getLogger(__name__)
 #: More words than this are a text, not a question: it is cut to its rarest ones.
 MOST_WORDS = 8
-#: How much a word counts where it stands.
-TITLE, EXTRA, BODY = 3.0, 2.0, 1.0
 MEMORY_MB = 256
 #: Documents that a build holds in memory; Whoosh becomes half as fast once it has to spill.
 BATCH = 16_000
-
-
-Weighted = Mapping[str, tuple[int, float]]
-
-
-class Words(fields.FieldType):  # type: ignore[misc]
-    """Words with weights: the value is a mapping of each word to (how often, weight)."""
-
-    def __init__(self) -> None:
-        super().__init__(formats.Existence(), None, scorable=True)
-
-    def index(self, value: Weighted, **_: Any) -> Iterator[tuple[bytes, int, float, bytes]]:
-        """What Whoosh stores for each word."""
-        for word, (count, weight) in value.items():
-            yield word.encode(), count, weight, b""
-
-
-class Condition(scoring.WeightingModel, scoring.BaseScorer):  # type: ignore[misc]
-    """The score of a field that only limits: nothing, whatever it holds."""
-
-    def scorer(self, searcher: Any, fieldname: str, text: bytes, qf: int = 1) -> Condition:
-        """The same for every word."""
-        return self
-
-    def supports_block_quality(self) -> bool:
-        """Whoosh may skip by the other words."""
-        return True
-
-    def score(self, matcher: Any) -> float:
-        """Nothing."""
-        return 0.0
-
-    block_quality = score
-
-    def max_quality(self) -> float:
-        """Nothing."""
-        return 0.0
 
 
 class WhooshBackend:
@@ -86,7 +47,8 @@ class WhooshBackend:
             place = self.folder.current()
             try:
                 searcher = self._searcher(place)
-                return Page(ready=False) if searcher is None else _answer(searcher, question, query)
+                if searcher is not None:
+                    return _answer(searcher, question, query)
             # A damaged file breaks Whoosh in many ways, and a new index may just have replaced this one.
             except Exception as e:
                 self._forget()
@@ -96,24 +58,32 @@ class WhooshBackend:
 
     def usable(self) -> bool:
         """Whether the current index can be read; its files are looked at again when they have changed."""
-        place = self.folder.current()
-        if place is None or not place.is_dir():
-            return False
-        state = (place, self.folder.state(place))
-        if state == self._sound:
-            return True
+        for _ in range(2):
+            place = self.folder.current()
+            sound = place is not None and self._reads(place)
+            # A new index may just have replaced this one.
+            if sound or place == self.folder.current():
+                return sound
+        return False
+
+    def _reads(self, place: Path) -> bool:
+        failed = place / FAILED
         try:
+            state = (place, self.folder.state(place))
+            if state == self._sound:
+                return True
             with _reader(place) as reader:
-                if (place / FAILED).exists():
+                if failed.exists():
                     _read_through(reader)
         except Exception as e:
-            log.warning("the search index in %s is damaged: %s: %s", place, type(e).__name__, e)
+            if place == self.folder.current():
+                log.warning("the search index in %s is damaged: %s: %s", place, type(e).__name__, e)
             return False
-        if (place / FAILED).exists():
+        if failed.exists():
             log.error("a search failed, but the index in %s reads well; see the error logged before", place)
-            (place / FAILED).unlink()
-            return True
-        self._sound = state
+            failed.unlink(missing_ok=True)
+        else:
+            self._sound = state
         return True
 
     def versions(self) -> Mapping[int, int]:
@@ -121,17 +91,15 @@ class WhooshBackend:
 
         :raises IndexGone: when the files are damaged.
         """
-        place = self.folder.current()
-        if place is None or not place.is_dir():
-            return {}
-        try:
-            with _reader(place) as reader:
-                if not reader.doc_count():
-                    return {}
-                ids, versions = reader.column_reader("number"), reader.column_reader("version")
-                return {ids[n]: versions[n] for n in reader.all_doc_ids()}
-        except Exception as e:
-            raise IndexGone(f"{place}: {type(e).__name__}: {e}") from e
+        while True:
+            place = self.folder.current()
+            if place is None or not place.is_dir():
+                return {}
+            try:
+                return _versions(place)
+            except Exception as e:
+                if place == self.folder.current():
+                    raise IndexGone(f"{place}: {type(e).__name__}: {e}") from e
 
     def writing(self) -> contextlib.AbstractContextManager[None]:
         """Hold the right to write."""
@@ -155,7 +123,7 @@ class WhooshBackend:
         with self.folder.building():
             place = self.folder.begin()
             try:
-                index.create_in(str(place), _schema())
+                index.create_in(str(place), schema())
                 yield NewWhooshIndex(self.folder, place)
             finally:
                 if self.folder.current() != place:
@@ -171,7 +139,8 @@ class WhooshBackend:
         if local.searcher is None:
             if not place.is_dir() or (place / FAILED).exists():
                 return None
-            local.place, local.searcher = place, index.open_dir(str(place)).searcher(weighting=_weighting())
+            local.searcher = _patiently(place, lambda opened: opened.searcher(weighting=weighting()))
+            local.place = place
         else:
             local.searcher = local.searcher.refresh()
         return local.searcher
@@ -215,54 +184,28 @@ class NewWhooshIndex:
         self._folder.switch(self.place)
 
 
-def _schema() -> Any:
-    def number() -> Any:
-        return fields.COLUMN(columns.NumericColumn("q"))
-
-    return fields.Schema(
-        key=fields.ID(), type=fields.ID(), region=fields.KEYWORD(), words=Words(),
-        number=number(), version=number(), published=number(),
-    )  # fmt: skip
-
-
-def _weighting() -> Any:
-    return scoring.MultiWeighting(scoring.BM25F(), type=Condition(), region=Condition())
-
-
-def _fields(d: Document) -> dict[str, Any]:
-    return {
-        "key": str(d.id),
-        "type": d.type,
-        "region": " ".join(_path(d.region)) if d.region else None,
-        "words": _weighted(d),
-        "number": d.id,
-        "version": d.version,
-        "published": int(d.published.timestamp()),
-    }
-
-
-def _path(code: str) -> list[str]:
-    """The province, city and county of ``code`` as prefixes."""
-    return [code[:2], code[:4], code]
-
-
-def _prefix(code: str) -> str:
-    """The prefix that every code below ``code`` has."""
-    return {"province": code[:2], "city": code[:4]}.get(level(code), code)
-
-
-def _weighted(d: Document) -> Weighted:
-    counts: Counter[str] = Counter()
-    weights: dict[str, float] = {}
-    for text, weight in ((d.title, TITLE), (d.extra, EXTRA), (d.body, BODY)):
-        for word, count in Counter(analyzer().words(text)).items():
-            counts[word] += count
-            weights[word] = weights.get(word, 0.0) + weight * count
-    return {word: (counts[word], weight) for word, weight in weights.items()}
+def _patiently(place: Path, read: Callable[[Any], Any]) -> Any:
+    """Open the index in ``place`` and read; again while a writer replaces files under our hands."""
+    while True:
+        files = set(os.listdir(place))
+        try:
+            return read(index.open_dir(str(place)))
+        except Exception:
+            if set(os.listdir(place)) == files:
+                raise
 
 
 def _reader(place: Path) -> Any:
-    return index.open_dir(str(place)).reader()
+    return _patiently(place, lambda opened: opened.reader())
+
+
+def _versions(place: Path) -> dict[int, int]:
+    with _reader(place) as reader:
+        # Whoosh has no columns to read in an empty index.
+        if not reader.doc_count():
+            return {}
+        ids, versions = reader.column_reader("number"), reader.column_reader("version")
+        return {ids[n]: versions[n] for n in reader.all_doc_ids()}
 
 
 def _read_through(reader: Any) -> None:
@@ -292,7 +235,7 @@ def _write(
                 _delete(writer, known, number)
             for document in documents:
                 _delete(writer, known, document.id)
-                writer.add_document(**_fields(document))
+                writer.add_document(**fields_of(document))
                 added += 1
         except BaseException:
             writer.cancel()
@@ -353,7 +296,7 @@ def _limits(searcher: Any, asked: Query) -> list[Any]:
     if asked.types and not present <= set(asked.types):
         limits.append(query.Or([query.Term("type", t) for t in asked.types]))
     if asked.region and asked.region != COUNTRY:
-        limits.append(query.Term("region", _prefix(asked.region)))
+        limits.append(query.Term("region", prefix(asked.region)))
     return limits
 
 

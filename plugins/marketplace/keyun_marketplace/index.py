@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from keyun.errors import KeyunError
-from keyun.events import Committed, Cursor, peek
+from keyun.events import Committed, Cursor, Event, after, peek
 from keyun.events.follow import head
 from keyun.search.analysis import analyzer
 from keyun.site import Site
@@ -160,15 +162,12 @@ def rebuild(site: Site, name: str, progress: Progress = lambda text: None) -> in
 
 def unread(site: Site, unit: UnitOfWork, name: str) -> int:
     """How many events the files of one side have not seen, counted up to 100,000."""
-    import sqlalchemy as sa
-
-    from keyun.events import Event
-
     cursor = _read(folder(site, name), Weights())[1]
-    place = sa.tuple_(Event.transaction, Event.id) > sa.tuple_(
-        sa.literal(cursor.transaction), sa.literal(cursor.event_id)
+    wanted = (
+        sa.select(Event.id)
+        .where(after(unit.session, cursor), Event.subject_type.in_(sides()[name].types))
+        .limit(100_000)
     )
-    wanted = sa.select(Event.id).where(place, Event.subject_type.in_(sides()[name].types)).limit(100_000)
     return int(unit.session.scalar(sa.select(sa.func.count()).select_from(wanted.subquery())) or 0)
 
 

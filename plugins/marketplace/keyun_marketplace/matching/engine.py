@@ -241,9 +241,7 @@ class Matcher:
 def _exact(total: float, parts: Sequence[Part]) -> tuple[float, tuple[Part, ...]]:
     """Round to four decimals so that the parts still add up; float32 leaves less than that over."""
     score = round(total, 4)
-    rounded = [Part(p.name, round(p.value, 4), p.text) for p in parts]
-    rest = round(score - sum(p.value for p in rounded), 4)
-    if rounded and rest:
-        first = rounded[0]
-        rounded[0] = Part(first.name, round(first.value + rest, 4), first.text)
-    return score, tuple(p for p in rounded if p.value)
+    values = [round(p.value, 4) for p in parts]
+    if values:
+        values[0] = round(values[0] + score - sum(values), 4)
+    return score, tuple(Part(p.name, v, p.text) for p, v in zip(parts, values, strict=True) if v)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 #: Kinds of records; the number is what the arrays hold.
 KINDS = ("offer", "person", "need")
@@ -75,8 +76,7 @@ class Weights:
     fresh_days: int = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One reason and what it adds to the score. ``text`` is the phrase, the field, or how near it is."""
 
     name: str
