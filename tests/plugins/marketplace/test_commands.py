@@ -118,7 +118,7 @@ def test_needs_and_people_are_imported_for_their_owners(market: Market, tmp_path
     with market.site.writing() as unit:
         make_user(unit, "li", external_id="u1", level=2)
         make_organization(unit, "合作社", external_id="org1")
-    need = {
+    need: dict[str, Any] = {
         "external_id": "n1",
         "title": "柑橘黄化",
         "body": "叶片黄化",

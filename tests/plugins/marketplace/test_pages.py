@@ -171,7 +171,7 @@ def test_programs_post_and_match_through_the_api(full_market: Market, make_app: 
 
     with full_market.site.writing() as unit:
         key = create_token(system(), unit, find_user(unit, "asker"), "test")
-    client = make_app(site=full_market.site).test_client()
+    client: Any = make_app(site=full_market.site).test_client()
     headers = {"Authorization": f"Bearer {key}"}
     body = {"text": NEED, "region": "511424"}
     made = client.post("/api/v1/marketplace/needs", json=body, headers=headers)
