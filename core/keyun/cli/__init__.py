@@ -64,24 +64,27 @@ def _console(ctx: click.Context) -> Console:
 
 def _plugin_groups(ctx: click.Context) -> dict[str, tuple[str, str]]:
     """Command group to (plugin name, title) for the enabled plugins; reads manifests only."""
-    from keyun.plugins import state
+    from keyun.cli.console import chosen_plugins
 
     console = _console(ctx)
-    if not (console.instance / "plugins.toml").is_file():
-        return {}
     manifests = console.installation.manifests
-    enabled = state.load(console.instance / "plugins.toml").enabled
-    return {manifests[n].group: (n, manifests[n].title) for n in enabled if n in manifests}
+    return {manifests[n].group: (n, manifests[n].title) for n in chosen_plugins(console) if n in manifests}
 
 
 def _plugin_group(ctx: click.Context, group: str, name: str) -> click.Command:
-    site = _console(ctx).site
-    for plugin in site.plugins.plugins.values():
+    """Load the plugins, but no database: a command that needs one opens it itself."""
+    from keyun import config
+    from keyun.cli.console import chosen_plugins
+    from keyun.plugins.manager import PluginManager
+
+    console = _console(ctx)
+    settings = config.load(console.instance).plugin
+    manager = PluginManager.load(chosen_plugins(console), settings, console.installation)
+    for plugin in manager.plugins.values():
         if plugin.name == name:
-            commands = {c.name or "": c for c in site.plugins.commands(plugin)}
+            commands = {c.name or "": c for c in manager.commands(plugin)}
             return Group(group, commands=commands, help=plugin.manifest.summary or plugin.manifest.title)
-    reasons = site.plugins.faults.get(name, ("it is not loaded; is safe mode on?",))
-    raise click.ClickException(f"{name} is enabled but not loaded: {'; '.join(reasons)}")
+    raise click.ClickException(f"{name} is enabled but not loaded: {'; '.join(manager.faults[name])}")
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from keyun.errors import KeyunError
 if TYPE_CHECKING:
     from keyun.migrate import Migrator
     from keyun.plugins.manager import Installation
+    from keyun.plugins.manifest import Manifest
     from keyun.runtime import Runtime
     from keyun.site import Site
 
@@ -45,8 +48,6 @@ class Console:
     @cached_property
     def site(self) -> Site:
         """The site with its enabled plugins; core alone in safe mode."""
-        import os
-
         from keyun.site import Site
 
         safe = os.environ.get("KEYUN_SAFE_MODE") == "1"
@@ -82,6 +83,27 @@ class Group(click.Group):
         except KeyunError as e:
             click.echo(f"keyun: {e}", err=True)
             sys.exit(1)
+
+
+def chosen_plugins(console: Console) -> Sequence[str]:
+    """The plugins that this instance has enabled; before ``keyun init``, those that it would enable."""
+    from keyun.plugins import state
+
+    if os.environ.get("KEYUN_SAFE_MODE") == "1":
+        return ()
+    path = console.instance / "plugins.toml"
+    return state.load(path).enabled if path.is_file() else [m.name for m in bundled(console, usable=True)]
+
+
+def bundled(console: Console, *, usable: bool) -> list[Manifest]:
+    """The plugins of our own distribution whose extra is there (or is not)."""
+    return [
+        m
+        for _, m in sorted(console.installation.manifests.items())
+        if m.default
+        and str(getattr(m.entry_point.dist, "name", "")).lower() == "keyun"
+        and bool(m.missing_modules()) is not usable
+    ]
 
 
 pass_console = click.make_pass_decorator(Console)

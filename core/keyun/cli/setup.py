@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from keyun.cli.console import Console, pass_console
+from keyun.cli.console import Console, bundled, pass_console
 from keyun.cli.plugins import upgrade
 from keyun.config import FILE
 from keyun.plugins import state
@@ -76,24 +76,17 @@ def _load_regions(console: Console) -> int:
 
 def _enable_bundled(console: Console) -> tuple[Sequence[str], list[str]]:
     """Enable every bundled plugin whose extra is there; an instance that has chosen keeps its choice."""
-    found, path = console.installation, console.runtime.config.state_file
+    path = console.runtime.config.state_file
     with state.locked(path):
         if path.exists():
             return state.load(path).enabled, []
-        bundled = [m for m in found.manifests.values() if _is_bundled(m.entry_point.dist) and m.default]
-        usable = [m.name for m in bundled if not m.missing_modules()]
         left_out = [
             f"{m.name} needs {', '.join(m.missing_modules())}; run "
             f"`pip install 'keyun[{m.extra or m.name}]'` and `keyun plugins enable {m.name}`"
-            for m in bundled
-            if m.missing_modules()
+            for m in bundled(console, usable=False)
         ]
-        return state.save(path, sorted(usable)).enabled, left_out
-
-
-def _is_bundled(distribution: object) -> bool:
-    name = getattr(distribution, "name", "")
-    return str(name).lower() == "keyun"
+        usable = [m.name for m in bundled(console, usable=True)]
+        return state.save(path, usable).enabled, left_out
 
 
 @click.command()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from marshmallow import EXCLUDE, Schema, ValidationError
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 CHUNK = 1000
 #: After how many chunks PostgreSQL takes stock of its tables: soon, and when they are large.
 STOCK_AFTER = (3, 300)
-T = TypeVar("T")
 Progress = Callable[[str], None]
 #: What a database says when it does not want a row.
 REFUSALS = (sa.exc.IntegrityError, sa.exc.DataError, OverflowError)
@@ -76,8 +74,8 @@ def run(
             progress(f"{path.name}: {note}")
         rows = _rows(table, names)
         with RefusedFile(target, _columns(table, names, schema), names) as refused:
-            checked = ((chunk, *check(schema, importer.key, chunk, seen)) for chunk in _chunks(rows))
-            for count, (chunk, good, bad) in enumerate(_ahead(checked), start=1):
+            for count, chunk in enumerate(_chunks(rows), start=1):
+                good, bad = check(schema, importer.key, chunk, seen)
                 written = _write(site, importer, actor, good, dry_run) if good else Written(0, 0)
                 bad += _with_source(written.errors, chunk)
                 for error in sorted(bad, key=lambda e: e.number):
@@ -130,15 +128,6 @@ class _Teller:
 def _chunks(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
     while chunk := list(islice(rows, CHUNK)):
         yield chunk
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield ``items``, the next one made in a thread while the caller waits for the database."""
-    with ThreadPoolExecutor(1, "import") as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
 
 
 def check(

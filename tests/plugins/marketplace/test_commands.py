@@ -157,3 +157,27 @@ def test_an_import_that_is_killed_goes_on_to_the_same_end(
     assert count(site) == 1000
     do_import(site, "offers", path)
     assert count(site) == 2500
+
+
+def test_an_evaluation_needs_no_instance_and_touches_no_database(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    offers = [
+        {"id": f"o{n}", "title": t, "body": t} for n, t in enumerate(("柑橘黄龙病检测", "钒钛合金熔炼"))
+    ]
+    write(folder, offers)
+    write(folder, [{"id": "n0", "text": "柑橘黄龙病"}], "needs.jsonl")
+    (folder / "qrels.tsv").write_text("n0\to0\t1\n")
+    nowhere = tmp_path / "nowhere"
+    arguments = ["--instance", str(nowhere), "marketplace", "evaluate", str(folder), "--json"]
+    answer = CliRunner().invoke(cli, arguments)
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["engine"]["ndcg@10"] == 1.0
+    assert not nowhere.exists()
+
+
+def test_a_broken_set_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "offers.jsonl").write_text("{")
+    answer = CliRunner().invoke(cli, ["marketplace", "evaluate", str(tmp_path)])
+    assert answer.exit_code == 1
+    assert "offers.jsonl, line 1" in answer.stderr
