@@ -7,7 +7,7 @@ DEMO := demo-instance
 NAME ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data test browser lint types docs-check check bench wheel-test translations soak clean
+.PHONY: help demo demo-data test lint types docs-check check bench wheel-test translations clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16

@@ -65,8 +65,8 @@ def _among(
         return session.execute(sa.select(key, *columns).where(key.in_(texts), *conditions)).all()
     # Key by key through the index: PostgreSQL has no statistics of a table that is just being filled,
     # and reads all of it for every chunk when it may choose.
-    texts = sa.func.json_array_elements_text(sa.cast(sa.literal(document, sa.Text), sa.JSON))
-    each = texts.table_valued(sa.column("value", sa.Text), name="wanted").render_derived()
+    array = sa.func.json_array_elements_text(sa.cast(sa.literal(document, sa.Text), sa.JSON))
+    each = array.table_valued(sa.column("value", sa.Text), name="wanted").render_derived()
     found = sa.select(*columns).where(key == each.c.value, *conditions).limit(1).lateral("found")
     return session.execute(sa.select(each.c.value, *found.c).join_from(each, found, sa.true())).all()
 

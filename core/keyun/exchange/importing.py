@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 #: After how many chunks PostgreSQL takes stock of its tables: soon, and when they are large.
-STOCK_AFTER = (3, 300)
+STOCK_AFTER = (1, 100)
 Progress = Callable[[str], None]
 #: What a database says when it does not want a row.
 REFUSALS = (sa.exc.IntegrityError, sa.exc.DataError, OverflowError)
