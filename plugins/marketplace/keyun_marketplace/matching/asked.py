@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,6 +31,13 @@ class Asked:
     touches: Array
     unit_terms: Array
     crossings: Array
+
+    def without(self, left_out: Array) -> Asked:
+        """The same query whose terms at ``left_out`` (bool) are not looked up."""
+        if not left_out.any():
+            return self
+        weights = np.where(left_out, np.float32(0), self.weights)
+        return replace(self, weights=weights)
 
 
 def take_apart(analyzer: Analyzer, query: Query) -> Asked:

@@ -23,6 +23,8 @@ from keyun_marketplace.matching.segment import Array, Segment, build, statistics
 #: Neighbours that vote on the discipline of a text, and the share of votes that is worth telling.
 VOTERS = 30
 CONFIDENT = 0.3
+#: Below so many records every term counts, however common.
+SIZEABLE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Matcher:
     def match(self, query: Query, top: Mapping[str, int]) -> Answer:
         """The best ``top[kind]`` records of each kind for ``query``, explained."""
         asked = take_apart(self.analyzer, query)
+        asked = asked.without(self._too_common(asked))
         dead, delta = self._state
         scored = [self._score(self.main, dead, asked, 0)]
         if delta is not None:
@@ -140,10 +143,18 @@ class Matcher:
 
     def _score(self, segment: Segment, dead: Array, asked: Asked, slot: int) -> _Scored:
         scores = self._scratch(slot, segment.size)
-        terms = segment.term_numbers(asked.hashes)
+        terms = np.where(asked.weights > 0, segment.term_numbers(asked.hashes), -1)
         known = terms >= 0
         self.kernel.accumulate(segment, terms[known], asked.weights[known], scores)
         return _Scored(segment, dead, terms, asked.weights, scores)
+
+    def _too_common(self, asked: Asked) -> Array:
+        """Which terms so many records have that they tell nothing; only in an index of some size."""
+        if self.main.size < SIZEABLE:
+            return np.zeros(len(asked.hashes), bool)
+        terms = self.main.term_numbers(asked.hashes)
+        frequency = self.main.pointer[terms + 1] - self.main.pointer[terms]
+        return (terms >= 0) & (frequency > self.weights.common * self.main.size)
 
     def _scratch(self, slot: int, size: int) -> Array:
         """A zeroed array that this thread uses again for each query."""

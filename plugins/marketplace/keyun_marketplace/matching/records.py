@@ -59,6 +59,7 @@ class Query:
 class Weights:
     """The figures of the ranking. Text: BM25F after Robertson and Zaragoza (2009), one weighted bag.
 
+    A term that more than the share ``common`` of the records have is not looked up.
     ``field`` … ``fresh`` are shares of the text's score that a candidate gains.
     """
 
@@ -67,6 +68,7 @@ class Weights:
     body: float = 1.0
     k1: float = 2.5
     b: float = 0.75
+    common: float = 0.2
     field: float = 0.6
     county: float = 0.06
     city: float = 0.04
