@@ -48,7 +48,10 @@ class Form(Schema):
                 value = value.strip()
                 # PostgreSQL stores no NUL, and nobody types one.
                 value = value.replace("\x00", "") if "\x00" in value else value
-                if not value and not isinstance(field, fields.String | Words):
+                empties = field is not None and (
+                    field.allow_none or not isinstance(field, fields.String | Words)
+                )
+                if not value and empties:
                     value = None
             elif value is None and isinstance(field, fields.String | Words) and not field.allow_none:
                 value = ""

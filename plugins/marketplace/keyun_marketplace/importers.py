@@ -64,7 +64,7 @@ def importers() -> tuple[Importer, ...]:
     return (
         Importer("offers", "科技所能", OfferRow, _content_writer(offer_type(), Offer), permission),
         Importer("needs", "科技所需", NeedRow, _content_writer(need_type(), Need), permission),
-        Importer("people", "可联系的科技工作者", PersonRow, write_people, permission),
+        Importer("people", "可联系的科技工作者", PersonRow, write_people, permission, key="user"),
     )
 
 
@@ -138,7 +138,7 @@ def _insert(
         "changed_at": unit.now,
         "published_at": unit.now,
     }
-    insert_many(
+    ids = insert_many(
         unit.session,
         Content,
         [
@@ -147,9 +147,8 @@ def _insert(
             | {c: r[c] for c in CONTENT_COLUMNS}
             for r in rows
         ],
+        key="external_id",
     )
-    names = [r["external_id"] for r in rows]
-    ids = known(unit.session, Content.external_id, Content.id, names, Content.type == kind.name)
     own = _own_columns(model)
     insert_many(unit.session, model, [{"id": ids[r["external_id"]]} | {n: r[n] for n in own} for r in rows])
     unit.record_many(actor, [("content.published", kind.name, i, {}) for i in ids.values()])

@@ -154,7 +154,8 @@ class Matcher:
             return np.zeros(len(asked.hashes), bool)
         terms = self.main.term_numbers(asked.hashes)
         frequency = self.main.pointer[terms + 1] - self.main.pointer[terms]
-        return (terms >= 0) & (frequency > self.weights.common * self.main.size)
+        common: Array = (terms >= 0) & (frequency > self.weights.common * self.main.size)
+        return common
 
     def _scratch(self, slot: int, size: int) -> Array:
         """A zeroed array that this thread uses again for each query."""
