@@ -165,7 +165,7 @@ class Worker:
             log.exception("job %s (%s) failed, attempt %d", name, job_id, attempts)
             self._fail(job_id, attempts, traceback.format_exc(limit=8))
         else:
-            self._finish(job_id, "done", None)
+            self._finish(job_id, "done", None, forget=job.every is not None)
         return True
 
     def revive(self) -> int:
@@ -240,10 +240,12 @@ class Worker:
             stop.set()
             thread.join()
 
-    def _finish(self, job_id: str, state: str, error: str | None) -> None:
+    def _finish(self, job_id: str, state: str, error: str | None, *, forget: bool = False) -> None:
+        """Record the end; a repeated job that went well leaves no row, or the table would never end."""
         with self._write() as session:
-            mine = sa.update(JobRow).where(JobRow.id == job_id, JobRow.owner == self.me)
-            session.connection().execute(mine.values(state=state, lease_until=None, error=error))
+            mine = sa.and_(JobRow.id == job_id, JobRow.owner == self.me)
+            ended = sa.update(JobRow).where(mine).values(state=state, lease_until=None, error=error)
+            session.connection().execute(sa.delete(JobRow).where(mine) if forget else ended)
 
     def _fail(self, job_id: str, attempts: int, error: str) -> None:
         if attempts >= self.max_attempts:

@@ -134,3 +134,4 @@ def test_a_repeated_job_is_queued_once_for_each_step(make_site: MakeSite, clock:
     worker.schedule()
     worker.drain()
     assert seen == [1, 1]
+    assert rows(site) == [], "a repeated job that went well leaves nothing behind"

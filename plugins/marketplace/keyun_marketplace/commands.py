@@ -133,6 +133,6 @@ def verify(console: Console, as_json: bool) -> None:
         console.json(reports)
     else:
         for name, report in reports.items():
-            click.echo(f"{name}: {report}")
+            click.echo(f"{name}: " + ", ".join(f"{what} {count}" for what, count in report.items()))
     if any(r["missing"] or r["stale"] or r["extra"] for r in reports.values()):
         raise Invalid("the match index differs from the database; run `keyun marketplace index rebuild`")
