@@ -172,9 +172,9 @@ def peers(
             rows.append(Row(f"tantivy, same tokens, {name}", theirs, "ms CPU", "ours", theirs / mine))
     if whoosh:
         part = [record(n, r) for n, r in enumerate(offers[:whoosh], 1)]
-        slow = whoosh_of(Labelled(part, [str(r.key) for r in part], [], {}), analyzer())
         some = [{"text": query(n).text} for n in needs[:20]]
-        theirs = quantile(cpu_milliseconds(slow, some), 0.5)
+        with whoosh_of(Labelled(part, [str(r.key) for r in part], [], {}), analyzer()) as slow:
+            theirs = quantile(cpu_milliseconds(slow, some), 0.5)
         mine = quantile(
             cpu_milliseconds(lambda n: matcher.match(Query(body=n["text"]), {"offer": TOP}), some), 0.5
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +51,8 @@ def evaluate(
     mode = discipline or ("declared" if any(n.get("discipline") for n in found.needs) else "none")
     progress(f"{folder}: {len(found.needs)} needs, {len(found.offers)} offers, discipline {mode}")
     engine = measure(found, engine_of(found, mode), progress, "keyun")
-    baseline = measure(found, whoosh_of(found, analyzer()), progress, "whoosh")
+    with whoosh_of(found, analyzer()) as run:
+        baseline = measure(found, run, progress, "whoosh")
     return {
         "needs": len(found.needs),
         "offers": len(found.offers),
@@ -92,34 +95,36 @@ def engine_of(found: Labelled, mode: str) -> Callable[[Mapping[str, Any]], Seque
     return run
 
 
-def whoosh_of(found: Labelled, analysis: Analyzer) -> Callable[[Mapping[str, Any]], Sequence[str]]:
+@contextlib.contextmanager
+def whoosh_of(found: Labelled, analysis: Analyzer) -> Iterator[Callable[[Mapping[str, Any]], Sequence[str]]]:
     """Plain Whoosh BM25F over the same words: title counting twice, keywords, body; any word may match."""
     from whoosh import fields, query
     from whoosh.analysis import SpaceSeparatedTokenizer
-    from whoosh.filedb.filestore import RamStorage
+    from whoosh.index import create_in
 
     def text(boost: float) -> Any:
         return fields.TEXT(analyzer=SpaceSeparatedTokenizer(), phrase=False, field_boost=boost)
 
     schema = fields.Schema(id=fields.STORED, title=text(2.0), keywords=text(1.0), body=text(1.0))
-    index = RamStorage().create_index(schema)
-    writer = index.writer()
-    for label, offer in zip(found.offer_ids, found.offers, strict=True):
-        writer.add_document(
-            id=label,
-            title=" ".join(analysis.words(offer.title)),
-            keywords=" ".join(analysis.words("，".join(offer.keywords))),
-            body=" ".join(analysis.words(offer.body)),
-        )
-    writer.commit()
-    searcher = index.searcher()
+    with tempfile.TemporaryDirectory(prefix="keyun-evaluation-") as place:
+        index = create_in(place, schema)
+        writer = index.writer(limitmb=256)
+        for label, offer in zip(found.offer_ids, found.offers, strict=True):
+            writer.add_document(
+                id=label,
+                title=" ".join(analysis.words(offer.title)),
+                keywords=" ".join(analysis.words("，".join(offer.keywords))),
+                body=" ".join(analysis.words(offer.body)),
+            )
+        writer.commit()
+        with index.searcher() as searcher:
 
-    def run(need: Mapping[str, Any]) -> Sequence[str]:
-        words = dict.fromkeys(analysis.words(str(need["text"])))
-        asked = query.Or([query.Term(f, w) for w in words for f in ("title", "keywords", "body")])
-        return [hit["id"] for hit in searcher.search(asked, limit=TOP)]
+            def run(need: Mapping[str, Any]) -> Sequence[str]:
+                words = dict.fromkeys(analysis.words(str(need["text"])))
+                asked = query.Or([query.Term(f, w) for w in words for f in ("title", "keywords", "body")])
+                return [hit["id"] for hit in searcher.search(asked, limit=TOP)]
 
-    return run
+            yield run
 
 
 def measure(
