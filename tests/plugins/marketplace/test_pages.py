@@ -50,6 +50,13 @@ def test_a_posted_need_shows_its_matches_and_reasons_at_once(visit: Callable[...
     assert "王不露名" not in page
 
 
+def test_an_english_page_tells_the_reasons_in_english(visit: Callable[..., Browser]) -> None:
+    browser = visit("asker")
+    page = browser.get(post_need(browser) + "?lang=en").text
+    assert "looks like the same field: Plant protection" in page
+    assert "same city" in page and "Why it fits" in page
+
+
 def test_the_reasons_on_the_page_add_up_to_the_score(visit: Callable[..., Browser]) -> None:
     browser = visit("asker")
     page = browser.get(post_need(browser)).text
