@@ -13,7 +13,7 @@ from keyun.access import Actor
 from keyun.accounts import Organization, User
 from keyun.content import Content, ContentType
 from keyun.db import public_id
-from keyun.exchange import Importer, Row, RowError, Written, insert_many, known, update_many
+from keyun.exchange import Importer, Row, RowError, Written, insert_many, known, known_rows, update_many
 from keyun.uow import UnitOfWork
 from keyun_marketplace.models import PERSON, Need, Offer, Person
 from keyun_marketplace.schemas import NeedSchema, OfferSchema, PersonSchema
@@ -74,13 +74,14 @@ class _References:
 
     users: Mapping[str, int]
     organizations: Mapping[str, int]
-    items: Mapping[str, int]
+    #: What is stored now, by external id: ``id`` and every column that a file may change.
+    items: Mapping[str, Mapping[str, Any]]
 
 
 def _content_writer(kind: ContentType, model: type[Content]) -> Any:
     def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
         unit.require(actor, "core.import.run")
-        refer = _look_up(unit, kind, rows)
+        refer = _look_up(unit, kind, model, rows)
         good: list[tuple[int, dict[str, Any]]] = []
         errors: list[RowError] = []
         for number, row in rows:
@@ -90,7 +91,11 @@ def _content_writer(kind: ContentType, model: type[Content]) -> Any:
             else:
                 good.append((number, _resolved(refer, row)))
         new = [v for _, v in good if v["external_id"] not in refer.items]
-        old = [v | {"id": refer.items[v["external_id"]]} for _, v in good if v["external_id"] in refer.items]
+        old = [
+            v | {"id": refer.items[v["external_id"]]["id"]}
+            for _, v in good
+            if v["external_id"] in refer.items and _differs(refer.items[v["external_id"]], v)
+        ]
         created = _insert(actor, unit, kind, model, new)
         changed = _update(actor, unit, kind, model, old)
         return Written(created, changed, errors)
@@ -98,14 +103,33 @@ def _content_writer(kind: ContentType, model: type[Content]) -> Any:
     return write
 
 
-def _look_up(unit: UnitOfWork, kind: ContentType, rows: Sequence[tuple[int, Row]]) -> _References:
+def _look_up(
+    unit: UnitOfWork, kind: ContentType, model: type[Content], rows: Sequence[tuple[int, Row]]
+) -> _References:
     session = unit.session
-    ids = [r["external_id"] for _, r in rows]
     return _References(
         known(session, User.external_id, User.id, {r.get("owner") for _, r in rows}),
         known(session, Organization.external_id, Organization.id, {r.get("organization") for _, r in rows}),
-        known(session, Content.external_id, Content.id, ids, Content.type == kind.name),
+        _stored(unit, kind, model, [r["external_id"] for _, r in rows]),
     )
+
+
+def _stored(
+    unit: UnitOfWork, kind: ContentType, model: type[Content], external_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    columns = [Content.id, *(getattr(Content, c) for c in CONTENT_COLUMNS)]
+    found = known_rows(unit.session, Content.external_id, columns, external_ids, Content.type == kind.name)
+    if not found:
+        return {}
+    own = model.__table__
+    query = sa.select(*own.columns).where(own.c.id.in_([v["id"] for v in found.values()]))
+    beside = {row["id"]: dict(row) for row in unit.session.execute(query).mappings()}
+    return {e: dict(v) | beside[v["id"]] for e, v in found.items()}
+
+
+def _differs(stored: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a file says something new; a row that does not leaves version and log alone."""
+    return any(stored[name] != value for name, value in row.items() if name in stored)
 
 
 def _reasons(unit: UnitOfWork, known: _References, row: Row) -> list[str]:

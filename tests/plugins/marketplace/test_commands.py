@@ -98,6 +98,24 @@ def test_importing_again_changes_and_never_doubles(market: Market, tmp_path: Pat
     assert "改名后的检测" in {m["title"] for m in json.loads(answer.stdout)["matches"]}
 
 
+def test_a_row_that_says_nothing_new_leaves_version_and_log_alone(market: Market, tmp_path: Path) -> None:
+    from keyun.events import Event
+
+    def events() -> int:
+        with market.site.reading() as unit:
+            return unit.session.scalar(sa.select(sa.func.count()).select_from(Event)) or 0
+
+    path = write(tmp_path, [OFFER | {"external_id": f"o{n}"} for n in range(3)])
+    do_import(market.site, "offers", path)
+    before = events()
+    assert do_import(market.site, "offers", path).changed == 0
+    assert events() == before
+    write(
+        tmp_path, [OFFER | {"external_id": f"o{n}", "keywords": ["黄龙病", f"新{n % 2}"]} for n in range(3)]
+    )
+    assert do_import(market.site, "offers", path).changed == 3
+
+
 def test_a_bad_row_is_kept_with_its_reason_and_the_others_go_in(market: Market, tmp_path: Path) -> None:
     rows = [
         OFFER | {"external_id": "good"},
