@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 DEMO := demo-instance
 NAME ?=
+ROUNDS ?= 20
+SOAK := tests/core/test_jobs.py tests/core/test_serve.py tests/core/test_uow.py tests/core/exchange tests/core/search \
+	tests/plugins/marketplace/matching/test_engine.py tests/plugins/marketplace/test_commands.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data test lint types docs-check check bench wheel-test translations clean
+.PHONY: help demo demo-data test lint types docs-check check bench wheel-test translations soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -53,6 +56,10 @@ bench: $(VENV)/.dev ## Run a benchmark: make bench NAME=matching
 
 wheel-test: $(VENV)/.dev ## Build the wheel and try it in a fresh environment
 	sh tools/wheel_test.sh $(BIN)/python
+
+soak: $(VENV)/.dev ## Run property, kill and process tests ROUNDS times (default 20), each with another seed
+	@for seed in $$(seq 1 $(ROUNDS)); do echo "round $$seed of $(ROUNDS)"; \
+		$(BIN)/python -m pytest -q --hypothesis-seed=$$seed $(SOAK) || exit 1; done
 
 translations: $(VENV)/.dev ## Extract and compile translations
 	sh tools/translations.sh $(BIN)
