@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
@@ -29,9 +30,20 @@ HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
 MAX_WORD = 40
 
 
-def _wide_forms() -> dict[int, str]:
-    table = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-    return table | {0x3000: " "}
+#: Blocks with compatibility forms that people type: superscripts, numerals, units, old Han, full width.
+COMPATIBILITY = ((0xA0, 0x100), (0x2000, 0x2500), (0x2E80, 0x3400), (0xF900, 0xFB00), (0xFE30, 0xFFF0))
+
+
+def _compatibility_forms() -> tuple[dict[int, str], dict[int, str]]:
+    """NFKC of single characters: those that stay one character, and those that become several."""
+    one: dict[int, str] = {}
+    several: dict[int, str] = {}
+    for first, last in COMPATIBILITY:
+        for code in range(first, last):
+            form = unicodedata.normalize("NFKC", chr(code))
+            if form != chr(code):
+                (one if len(form) == 1 else several)[code] = form.lower()
+    return one, {c: f for c, f in several.items() if WORD.search(f)}
 
 
 class Span(NamedTuple):
@@ -51,11 +63,18 @@ class Analyzer:
         self._jieba: Any = rjieba.Jieba()
         for word in words:
             self._jieba.add_word(word, None, None)
-        self._wide = _wide_forms()
+        self._one, several = _compatibility_forms()
+        # Lower case as well, for they are met in folded text.
+        self._several = several | {ord(chr(c).lower()): f for c, f in several.items()}
+        self._expands = re.compile(f"[{''.join(map(chr, self._several))}]")
 
     def fold(self, text: str) -> str:
-        """Lower case and half-width forms; every character keeps its place."""
-        text = text.translate(self._wide)
+        """Lower case and compatibility forms (NFKC); every character keeps its place.
+
+        A character that NFKC makes several of (Ⅲ, ㎡) stays here; its word is told in full by
+        :meth:`spans`, :meth:`units` and :meth:`words`.
+        """
+        text = text.translate(self._one)
         lower = text.lower()
         if len(lower) == len(text):
             folded = lower
@@ -66,23 +85,19 @@ class Analyzer:
 
     def spans(self, text: str) -> list[Span]:
         """Words of ``text`` in search mode (long words and the words inside them), stop words left out."""
-        return [
-            Span(word, start, end)
-            for word, start, end in self._jieba.tokenize(self.fold(text), "search", True)
-            if self._keeps(word)
-        ]
+        return self._spans(text, "search")
 
     def words(self, text: str) -> list[str]:
         """Like :meth:`spans`, without the places."""
-        return [w for w in self._jieba.cut_for_search(self.fold(text), True) if self._keeps(w)]
+        folded = self.fold(text)
+        words: list[str] = self._jieba.cut_for_search(folded, True)
+        if self._expands.search(folded):
+            words = [w.translate(self._several) for w in words]
+        return [w for w in words if self._keeps(w)]
 
     def units(self, text: str) -> list[Span]:
         """Words of ``text`` that do not overlap, for showing; stop words left out."""
-        return [
-            Span(word, start, end)
-            for word, start, end in self._jieba.tokenize(self.fold(text), "default", True)
-            if self._keeps(word)
-        ]
+        return self._spans(text, "default")
 
     def bigrams(self, text: str) -> list[Span]:
         """Pairs of neighbouring Chinese characters of ``text``."""
@@ -91,6 +106,13 @@ class Analyzer:
             for run in HAN.finditer(self.fold(text))
             for i in range(run.end() - run.start() - 1)
         ]
+
+    def _spans(self, text: str, mode: str) -> list[Span]:
+        folded = self.fold(text)
+        found = self._jieba.tokenize(folded, mode, True)
+        if self._expands.search(folded):
+            found = [(word.translate(self._several), start, end) for word, start, end in found]
+        return [Span(word, start, end) for word, start, end in found if self._keeps(word)]
 
     @staticmethod
     def _keeps(word: str) -> bool:

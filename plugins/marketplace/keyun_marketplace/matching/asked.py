@@ -18,9 +18,9 @@ from keyun_marketplace.matching.tokens import BIGRAM, term_hash
 class Asked:
     """``terms`` are distinct, ``weights`` (float32) say how much each counts, ``hashes`` name them.
 
-    ``units`` are the words of ``text`` that do not overlap; ``touches`` (terms × units, 0 or 1) says
-    over which a term stands, ``unit_terms`` which term a unit is, ``crossings`` which bigram crosses
-    from a unit to the next (-1: they do not touch).
+    ``units`` are the words of ``text`` that do not overlap; term ``over_terms[i]`` stands over unit
+    ``over_units[i]`` (distinct pairs, ascending), ``unit_terms`` says which term a unit is, ``crossings``
+    which bigram crosses from a unit to the next (-1: they do not touch).
     """
 
     text: str
@@ -28,7 +28,8 @@ class Asked:
     hashes: Sequence[int]
     weights: Array
     units: Sequence[Span]
-    touches: Array
+    over_terms: Array
+    over_units: Array
     unit_terms: Array
     crossings: Array
 
@@ -72,10 +73,7 @@ def take_apart(analyzer: Analyzer, query: Query) -> Asked:
     for unit in units:
         if unit.word not in numbers:
             meet(unit.word, unit.start, unit.end)
-    touches = np.zeros((len(counts), len(units)))
-    for number, unit_number in pairs:
-        if unit_number >= 0:
-            touches[number, unit_number] = 1.0
+    over = np.array(sorted(p for p in pairs if p[1] >= 0), np.int64).reshape(-1, 2)
     keyword = _keyword_terms(analyzer, query)
     weights = [
         (1.0 + min(c - 1, 3) * 0.15) * (2.0 if t in keyword else 1.0)
@@ -87,7 +85,8 @@ def take_apart(analyzer: Analyzer, query: Query) -> Asked:
         hashes=[term_hash(t) for t in numbers],
         weights=np.array(weights, np.float32),
         units=units,
-        touches=touches,
+        over_terms=over[:, 0],
+        over_units=over[:, 1],
         unit_terms=np.array([numbers[u.word] for u in units], np.int64),
         crossings=np.array(
             [

@@ -14,17 +14,20 @@ from keyun.regions.codes import nearness
 from keyun.search.analysis import Analyzer
 from keyun_marketplace.matching import store
 from keyun_marketplace.matching.asked import Asked, take_apart
+from keyun_marketplace.matching.delta import Delta, Tier
 from keyun_marketplace.matching.explain import phrases, shares
 from keyun_marketplace.matching.factors import Factors
 from keyun_marketplace.matching.kernels import Kernel
 from keyun_marketplace.matching.records import KIND_NUMBER, Candidate, Part, Query, Record, Weights
-from keyun_marketplace.matching.segment import Array, Segment, build, statistics
+from keyun_marketplace.matching.segment import Array, Segment, build
 
 #: Neighbours that vote on the discipline of a text, and the share of votes that is worth telling.
 VOTERS = 30
 CONFIDENT = 0.3
 #: Below so many records every term counts, however common.
 SIZEABLE = 1000
+#: So many rarer terms say what a query is about; with fewer, its common ones count too.
+TELLING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,7 @@ class Matcher:
         self.analyzer = analyzer
         self.kernel = kernel
         self.weights = weights or Weights()
-        self._frozen = statistics(main)
-        self._lock = threading.Lock()
-        self._changed: dict[int, Record | None] = {}
-        self._state: tuple[Array, Segment | None] = (np.zeros(main.size, np.int8), None)
+        self._delta = Delta(main, analyzer, self.weights)
         self._local = threading.local()
 
     @classmethod
@@ -92,42 +92,30 @@ class Matcher:
     @property
     def pending(self) -> int:
         """How many records differ from the main arrays."""
-        return len(self._changed)
+        return len(self._delta.records)
 
     def versions(self) -> dict[int, int]:
         """Every key that can be found, with the version of its record."""
-        dead, _ = self._state
-        living = dead == 0
-        found = dict(zip(self.main.keys[living].tolist(), self.main.versions[living].tolist(), strict=True))
-        return found | {k: r.version for k, r in self._changed.items() if r is not None}
+        found = dict(zip(self.main.keys.tolist(), self.main.versions.tolist(), strict=True))
+        for key, record in self._delta.records.items():
+            if record is None:
+                found.pop(key, None)
+            else:
+                found[key] = record.version
+        return found
 
     def apply(self, changed: Iterable[Record], gone: Iterable[int] = ()) -> None:
         """Add or replace records and remove keys; the next query sees it.
 
         Until the next build idf and mean length stay those of the main arrays.
         """
-        with self._lock:
-            self._changed |= {r.key: r for r in changed} | dict.fromkeys(gone)
-            dead = np.zeros(self.main.size, np.int8)
-            keys = np.array(sorted(self._changed), np.int64)
-            if self.main.size and len(keys):
-                place = np.searchsorted(self.main.keys, keys)
-                place = place[place < self.main.size]
-                dead[place[np.isin(self.main.keys[place], keys)]] = 1
-            living = [r for _, r in sorted(self._changed.items()) if r is not None]
-            # Statistics of fewer records than the delta has say nothing; it then keeps its own.
-            frozen = self._frozen if self.main.size >= len(living) else None
-            delta = build(living, self.analyzer, self.weights, frozen) if living else None
-            self._state = (dead, delta)
+        self._delta.apply(changed, gone)
 
     def match(self, query: Query, top: Mapping[str, int]) -> Answer:
         """The best ``top[kind]`` records of each kind for ``query``, explained."""
         asked = take_apart(self.analyzer, query)
         asked = asked.without(self._too_common(asked))
-        dead, delta = self._state
-        scored = [self._score(self.main, dead, asked, 0)]
-        if delta is not None:
-            scored.append(self._score(delta, np.zeros(delta.size, np.int8), asked, 1))
+        scored = [self._score(tier, asked, query) for tier in self._delta.tiers]
         usable = any((s.terms >= 0).any() for s in scored)
         guess = _Guess(query.discipline, 1.0 if query.discipline else 0.0)
         if usable and query.discipline is None and query.predict:
@@ -137,34 +125,40 @@ class Matcher:
             candidates |= {
                 kind: self._best(scored, query, kind, k, guess, asked) for kind, k in top.items() if k > 0
             }
-        for s in scored:
-            s.scores.fill(0)
+        self._give_back(scored[0].scores)
         return Answer(candidates, usable, guess.discipline, guess.confidence)
 
-    def _score(self, segment: Segment, dead: Array, asked: Asked, slot: int) -> _Scored:
-        scores = self._scratch(slot, segment.size)
+    def _score(self, tier: Tier, asked: Asked, query: Query) -> _Scored:
+        segment = tier.segment
+        scores = self._borrow() if segment is self.main else np.zeros(segment.size, np.float32)
         terms = np.where(asked.weights > 0, segment.term_numbers(asked.hashes), -1)
         known = terms >= 0
         self.kernel.accumulate(segment, terms[known], asked.weights[known], scores)
-        return _Scored(segment, dead, terms, asked.weights, scores)
+        return _Scored(segment, _excluded(tier, query), terms, asked.weights, scores)
 
     def _too_common(self, asked: Asked) -> Array:
-        """Which terms so many records have that they tell nothing; only in an index of some size."""
+        """Which terms so many records have that they tell nothing beside the others of the query.
+
+        None in a small index, and none in a query that would be left with fewer than ``TELLING`` terms.
+        """
         if self.main.size < SIZEABLE:
             return np.zeros(len(asked.hashes), bool)
         terms = self.main.term_numbers(asked.hashes)
         frequency = self.main.pointer[terms + 1] - self.main.pointer[terms]
         common: Array = (terms >= 0) & (frequency > self.weights.common * self.main.size)
+        if np.count_nonzero((terms >= 0) & ~common) < TELLING:
+            common[:] = False
         return common
 
-    def _scratch(self, slot: int, size: int) -> Array:
-        """A zeroed array that this thread uses again for each query."""
-        name = f"scores{slot}"
-        scores: Array | None = getattr(self._local, name, None)
-        if scores is None or len(scores) != size:
-            scores = np.zeros(size, np.float32)
-            setattr(self._local, name, scores)
-        return scores
+    def _borrow(self) -> Array:
+        """A zeroed array, one value for each record of the main segment; a query that fails keeps it."""
+        scores: Array | None = getattr(self._local, "scores", None)
+        self._local.scores = None
+        return np.zeros(self.main.size, np.float32) if scores is None else scores
+
+    def _give_back(self, scores: Array) -> None:
+        scores.fill(0)
+        self._local.scores = scores
 
     def _factors(
         self, segment: Segment, query: Query, kind: str, discipline: str | None, confidence: float
@@ -189,23 +183,32 @@ class Matcher:
     def _predict(self, scored: Sequence[_Scored], query: Query, kinds: Iterable[str]) -> _Guess:
         """Let the nearest neighbours vote with their text scores; no answer below a clear share."""
         votes: dict[str, float] = {}
-        for s in scored:
-            for kind in kinds:
-                plain = self._factors(s.segment, query, kind, None, 0.0)._replace(
-                    region=0, verified=np.float32(0), fresh_since=2**31 - 1
-                )
-                for doc, score in zip(
-                    *self.kernel.select(s.segment, s.scores, s.dead, plain, VOTERS), strict=True
-                ):
-                    number = int(s.segment.disciplines[doc])
-                    if number >= 0:
-                        name = s.segment.discipline_names[number]
-                        votes[name] = votes.get(name, 0.0) + float(score) ** 2
+        for kind in kinds:
+            for score, name in self._neighbours(scored, query, kind):
+                if name is not None:
+                    votes[name] = votes.get(name, 0.0) + score**2
         if not votes:
             return _Guess(None, 0.0)
         best = max(votes, key=lambda n: (votes[n], n))
         share = votes[best] / sum(votes.values())
         return _Guess(best, share) if share >= CONFIDENT else _Guess(None, 0.0)
+
+    def _neighbours(
+        self, scored: Sequence[_Scored], query: Query, kind: str
+    ) -> Sequence[tuple[float, str | None]]:
+        """Text score and discipline of the records of one kind that are nearest by text alone."""
+        rows: list[tuple[float, int, str | None]] = []
+        for s in scored:
+            plain = self._factors(s.segment, query, kind, None, 0.0)._replace(
+                region=0, verified=np.float32(0), fresh_since=2**31 - 1
+            )
+            docs, scores = self.kernel.select(s.segment, s.scores, s.dead, plain, VOTERS)
+            numbers, names = s.segment.disciplines[docs].tolist(), s.segment.discipline_names
+            rows += [
+                (-score, key, names[n] if n >= 0 else None)
+                for score, key, n in zip(scores.tolist(), s.segment.keys[docs].tolist(), numbers, strict=True)
+            ]
+        return [(-negative, name) for negative, _, name in sorted(rows, key=lambda r: r[:2])[:VOTERS]]
 
     def _best(
         self, scored: Sequence[_Scored], query: Query, kind: str, k: int, guess: _Guess, asked: Asked
@@ -248,6 +251,17 @@ class Matcher:
         if query.day and segment.days[doc] >= query.day - w.fresh_days:
             parts.append(Part("fresh", text * w.fresh))
         return parts
+
+
+def _excluded(tier: Tier, query: Query) -> Array:
+    """Which records of ``tier`` (int8, 1: left out) no answer to ``query`` may hold."""
+    left_out = tier.dead
+    if query.blocked:
+        left_out = left_out | np.isin(tier.segment.owners, query.blocked)
+    if query.within:
+        step = 10 ** (6 - len(query.within))
+        left_out = left_out | (tier.segment.regions // step != int(query.within))
+    return left_out.astype(np.int8, copy=False)
 
 
 def _exact(total: float, parts: Sequence[Part]) -> tuple[float, tuple[Part, ...]]:

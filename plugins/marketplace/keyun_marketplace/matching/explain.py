@@ -39,14 +39,24 @@ def shares(asked: Asked, table: Array) -> Shares:
     """Hand ``table`` (terms × records, float64, zero where a term does not occur) to the words."""
     has = table > 0
     whole = has[asked.unit_terms] if len(asked.units) else np.zeros((0, table.shape[1]), bool)
-    takers = asked.touches @ whole
+    takers = _sums(whole[asked.over_units], asked.over_terms, len(table))
     each = np.divide(table, takers, out=np.zeros_like(table), where=takers > 0)
-    value = (asked.touches.T @ each) * whole
+    order = np.argsort(asked.over_units, kind="stable")
+    value = _sums(each[asked.over_terms[order]], asked.over_units[order], len(whole)) * whole
     beside = np.zeros((max(len(asked.units) - 1, 0), table.shape[1]), bool)
     joined = asked.crossings >= 0
     beside[joined] = has[asked.crossings[joined]] & whole[:-1][joined] & whole[1:][joined]
     rest = np.where(takers > 0, 0.0, table).sum(axis=0)
     return Shares(whole, value, beside, rest)
+
+
+def _sums(rows: Array, groups: Array, count: int) -> Array:
+    """Sum ``rows`` by group (ascending numbers below ``count``): float64, (count, columns of ``rows``)."""
+    sums = np.zeros((count, rows.shape[1]))
+    if len(rows):
+        first = np.flatnonzero(np.diff(groups, prepend=-1))
+        sums[groups[first]] = np.add.reduceat(rows, first, axis=0, dtype=np.float64)
+    return sums
 
 
 def phrases(asked: Asked, found: Shares, column: int) -> list[Part]:

@@ -15,6 +15,8 @@ import numpy as np
 from keyun_marketplace.matching.factors import Factors
 from keyun_marketplace.matching.segment import Array, Segment
 
+#: Scores that are looked at together.
+BLOCK = 256
 _jit: Any = numba.njit(cache=True, nogil=True)
 
 
@@ -51,6 +53,15 @@ def _sift(top: Any, docs: Any, size: int, score: Any, doc: Any) -> None:
 
 
 @_jit  # type: ignore[untyped-decorator]
+def _any_above(scores: Any, start: int, end: int, most: Any, floor: Any) -> Any:
+    # Counting has no early exit, so that the compiler can look at many scores at a time.
+    count = 0
+    for d in range(start, end):
+        count += scores[d] * most >= floor
+    return count > 0
+
+
+@_jit  # type: ignore[untyped-decorator]
 def _select(  # noqa: C901 - one loop over all records; calls inside it would cost more than they explain
     scores: Any, dead: Any, kinds: Any, owners: Any, organizations: Any, disciplines: Any, regions: Any,
     verified: Any, days: Any,
@@ -60,50 +71,63 @@ def _select(  # noqa: C901 - one loop over all records; calls inside it would co
     size = 0
     zero = np.float32(0)
     one = np.float32(1)
+    # The least score that still counts; zero until the heap is full.
+    floor = zero
     # No record gains more than all bonuses; added in the order of the real ones, so never rounded below.
-    most = one + f.field + f.county + f.verified + f.fresh
-    for d in range(scores.shape[0]):
-        text = scores[d]
-        if text <= zero or (size == k and text * most < top[0]):
+    nearest = max(f.county, f.city, f.province)
+    most = one + f.field + nearest + f.verified + f.fresh
+    most_elsewhere = one + nearest + f.verified + f.fresh
+    for start in range(0, scores.shape[0], BLOCK):
+        end = min(start + BLOCK, scores.shape[0])
+        if not _any_above(scores, start, end, most, floor):
             continue
-        if dead[d] != 0 or kinds[d] != f.kind:
-            continue
-        if f.owner != 0 and owners[d] == f.owner:
-            continue
-        if f.organization != 0 and organizations[d] == f.organization:
-            continue
-        factor = one
-        if f.discipline >= 0 and disciplines[d] == f.discipline:
-            factor += f.field
-        if f.region > 0:
-            near = zero
-            if regions[d] // 10000 == f.region // 10000:
-                near = f.province
-                if regions[d] // 100 == f.region // 100 and f.region % 10000 >= 100:
-                    near = f.city
-                if regions[d] == f.region and f.region % 100 != 0:
-                    near = f.county
-            factor += near
-        if verified[d] != 0:
-            factor += f.verified
-        if days[d] >= f.fresh_since:
-            factor += f.fresh
-        total = text * factor
-        if size < k:
-            # Fill from the end of the array: sift up.
-            i = size
-            size += 1
-            while i > 0:
-                parent = (i - 1) // 2
-                if not _worse(total, d, top[parent], docs[parent]):
-                    break
-                top[i] = top[parent]
-                docs[i] = docs[parent]
-                i = parent
-            top[i] = total
-            docs[i] = d
-        elif _worse(top[0], docs[0], total, d):
-            _sift(top, docs, k, total, d)
+        for d in range(start, end):
+            text = scores[d]
+            if text * most < floor or text <= zero:
+                continue
+            factor = one
+            if f.discipline >= 0 and disciplines[d] == f.discipline:
+                factor += f.field
+            elif text * most_elsewhere < floor:
+                continue
+            if dead[d] != 0 or kinds[d] != f.kind:
+                continue
+            if f.owner != 0 and owners[d] == f.owner:
+                continue
+            if f.organization != 0 and organizations[d] == f.organization:
+                continue
+            if f.region > 0:
+                near = zero
+                if regions[d] // 10000 == f.region // 10000:
+                    near = f.province
+                    if regions[d] // 100 == f.region // 100 and f.region % 10000 >= 100:
+                        near = f.city
+                    if regions[d] == f.region and f.region % 100 != 0:
+                        near = f.county
+                factor += near
+            if verified[d] != 0:
+                factor += f.verified
+            if days[d] >= f.fresh_since:
+                factor += f.fresh
+            total = text * factor
+            if size < k:
+                # Fill from the end of the array: sift up.
+                i = size
+                size += 1
+                while i > 0:
+                    parent = (i - 1) // 2
+                    if not _worse(total, d, top[parent], docs[parent]):
+                        break
+                    top[i] = top[parent]
+                    docs[i] = docs[parent]
+                    i = parent
+                top[i] = total
+                docs[i] = d
+                if size == k:
+                    floor = top[0]
+            elif _worse(top[0], docs[0], total, d):
+                _sift(top, docs, k, total, d)
+                floor = top[0]
     return size
 
 

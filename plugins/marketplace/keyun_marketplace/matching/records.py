@@ -45,6 +45,10 @@ class Query:
     region: str | None = None
     owner: int = 0
     organization: int = 0
+    #: Owners whose records are left out beside the asker's own.
+    blocked: tuple[int, ...] = ()
+    #: Only records whose region code begins so: 51 (province), 5114 (city), 511402 (county); None: anywhere.
+    within: str | None = None
     day: int = 0
     #: Predict the discipline from the neighbours when none is declared.
     predict: bool = True
@@ -59,7 +63,8 @@ class Query:
 class Weights:
     """The figures of the ranking. Text: BM25F after Robertson and Zaragoza (2009), one weighted bag.
 
-    A term that more than the share ``common`` of the records have is not looked up.
+    A term that more than the share ``common`` of the records have is not looked up when the query has
+    enough others.
     ``field`` … ``fresh`` are shares of the text's score that a candidate gains.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -80,6 +80,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Bag:
+    """The terms of one record: hashes (uint64, ascending), weighted frequencies (float32), their sum."""
+
+    hashes: Array
+    frequencies: Array
+    length: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Chunk:
     """Postings of some records, sorted by term: hashes, record numbers, weighted frequencies."""
 
@@ -119,6 +128,38 @@ def build(
     while part := list(islice(source, CHUNK)):
         chunks.append(_tokenise(part, len(lengths), analyzer, weights, lengths))
         facts.add(part)
+    return _assemble(chunks, lengths, facts, weights, frozen)
+
+
+def bag_of(record: Record, analyzer: Analyzer, weights: Weights) -> Bag:
+    """Segment one record, so that a delta can be laid out anew without doing it again."""
+    found = bag(analyzer, record, weights)
+    hashes = np.array([term_hash(t) for t in found], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    frequencies = np.array(list(found.values()), dtype=np.float32)
+    return Bag(hashes[order], frequencies[order], sum(found.values()))
+
+
+def build_from_bags(
+    records: Sequence[Record], bags: Mapping[int, Bag], weights: Weights, frozen: Statistics | None = None
+) -> Segment:
+    """Like :func:`build`, from the ``bags`` of the records by key; small enough for one chunk."""
+    facts = _Facts()
+    facts.add(records)
+    mine = [bags[r.key] for r in records]
+    chunks = []
+    if mine:
+        hashes = np.concatenate([b.hashes for b in mine])
+        ids = np.repeat(np.arange(len(mine), dtype=np.int32), [len(b.hashes) for b in mine])
+        order = np.argsort(hashes, kind="stable")
+        frequencies = np.concatenate([b.frequencies for b in mine])
+        chunks.append(_Chunk(hashes[order], ids[order], frequencies[order]))
+    return _assemble(chunks, [b.length for b in mine], facts, weights, frozen)
+
+
+def _assemble(
+    chunks: list[_Chunk], lengths: Sequence[float], facts: _Facts, weights: Weights, frozen: Statistics | None
+) -> Segment:
     vocabulary, frequency, pointer = _vocabulary(chunks)
     total = frozen.total if frozen else len(lengths)
     average = frozen.average if frozen else float(np.mean(lengths)) if lengths else 1.0
@@ -126,16 +167,12 @@ def build(
     idf = np.log1p((total - known + 0.5) / (known + 0.5))
     norms = weights.k1 * (1 - weights.b + weights.b * np.array(lengths) / (average or 1.0))
     ids, impacts = _postings(chunks, vocabulary, pointer, idf, norms, weights.k1)
-    return Segment(
-        vocabulary,
-        pointer,
-        ids,
-        impacts,
-        **facts.columns(),
-        discipline_names=facts.names(),
-        total=total,
-        average=average,
-    )
+    columns = {"vocabulary": vocabulary, "pointer": pointer, "ids": ids, "impacts": impacts}
+    columns |= facts.columns()
+    for column in columns.values():
+        # Like the mapped ones: to compiled code a writable array is another type, compiled anew.
+        column.setflags(write=False)
+    return Segment(**columns, discipline_names=facts.names(), total=total, average=average)
 
 
 def statistics(segment: Segment) -> Statistics:
