@@ -62,7 +62,6 @@ def unmarked(app: Flask, slots: set[str]) -> list[str]:
         if endpoint.partition(".")[0].partition("-")[0] in slots
         and not endpoint.endswith(".static")
         and not hasattr(view, "keyun_access")
-        and not hasattr(getattr(view, "view_class", None), "keyun_access")
     )
 
 

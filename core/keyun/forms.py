@@ -33,6 +33,11 @@ COMPLAINTS = (
 )
 
 
+def storable(text: str) -> str:
+    """``text`` without what no database stores and nobody types: NUL, and halves of surrogate pairs."""
+    return text.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")
+
+
 class Form(Schema):
     """Base class of the schemas that people fill in: unknown keys are left out, blanks count as empty."""
 
@@ -45,9 +50,7 @@ class Form(Schema):
         for key, value in data.items():
             field = self.fields.get(key)
             if isinstance(value, str):
-                value = value.strip()
-                # PostgreSQL stores no NUL, and nobody types one.
-                value = value.replace("\x00", "") if "\x00" in value else value
+                value = storable(value).strip()
                 empties = field is not None and (
                     field.allow_none or not isinstance(field, fields.String | Words)
                 )
@@ -85,7 +88,7 @@ class Words(fields.Field[list[str]]):
             value = SEPARATORS.split(value)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ValidationError("请填写关键词，用逗号分开。 (Give keywords separated by commas.)")
-        words = list(dict.fromkeys(w for v in value if (w := v.replace("\x00", "").strip())))
+        words = list(dict.fromkeys(w for v in value if (w := storable(v).strip())))
         if len(words) > self.most or any(len(w) > self.length for w in words):
             raise ValidationError(
                 f"最多 {self.most} 个关键词，每个最多 {self.length} 个字。"

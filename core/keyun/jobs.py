@@ -108,8 +108,12 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a job in hand is finished first."""
         log.info("worker %s started with %d kinds of job", self.me, len(self.site.jobs))
+        revived = False
         while not stop.is_set():
             try:
+                if not revived:
+                    self.revive()
+                    revived = True
                 self.schedule()
                 busy = self.run_due()
             except sa.exc.OperationalError:

@@ -27,3 +27,5 @@ def configure(level: str | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level or os.environ.get("KEYUN_LOG_LEVEL", "INFO"))
+    # It tells each look at a version table.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -60,8 +60,8 @@ class Site:
         """The administrative divisions."""
 
         def load() -> Tree:
-            with self.runtime.sessions() as session:
-                return tree(session)
+            with self.reading() as unit:
+                return tree(unit.session)
 
         return self.runtime.derived("regions", load)
 

@@ -233,3 +233,18 @@ def test_help_lists_the_groups_of_enabled_plugins_without_importing_them(
     write_plugin("loud", 'command = "noise"\ntitle = "Loud"')
     keyun("plugins", "enable", "loud")
     assert "noise" in keyun("--help").stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "worker", "jobs list", "search x", "doctor", "demo", "users list", "index verify", "import",
+     "regions show 511424", "plugins list", "plugins enable popsci",
+     "marketplace index verify", "bridge status"],
+)  # fmt: skip
+def test_a_folder_that_was_never_set_up_is_said_to_be_so_and_stays_empty(
+    keyun: Keyun, tmp_path: Path, command: str
+) -> None:
+    answer = keyun(*command.split(), KEYUN_INSTANCE=str(tmp_path / "nowhere"))
+    assert answer.returncode == 1
+    assert "run `keyun init`" in answer.stderr and "Traceback" not in answer.stderr
+    assert not (tmp_path / "nowhere").exists()

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from keyun.db import make_engine
 from keyun.errors import DatabaseError
 from keyun.migrate import CORE, Migrator
 from keyun.plugins.manifest import installed
+from keyun.site import Site
 
 PARENT = """
 import sqlalchemy as sa
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 def upgrade():
-    with op.batch_alter_table("core_user", recreate="always") as batch:
+    with op.batch_alter_table("core_user") as batch:
         batch.alter_column("name", type_=sa.String(80))
 def downgrade():
-    with op.batch_alter_table("core_user", recreate="always") as batch:
+    with op.batch_alter_table("core_user") as batch:
         batch.alter_column("name", type_=sa.String(60))
 """
 BROKEN = """
@@ -36,24 +37,34 @@ def downgrade(): ...
 """
 PERSON = (
     "INSERT INTO core_user (id, public_id, login, name, level, active, created_at)"
-    " VALUES (1, 'p', 'li', 'li', 0, 1, '2026-01-01')"
+    " VALUES (1, 'p', 'li', 'li', 0, true, '2026-01-01')"
 )
 
 
 @pytest.fixture
-def migrator(tmp_path: Path) -> Iterator[Migrator]:
-    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
-    found = Migrator(engine, installed()[0])
+def migrator(make_site: Callable[..., Site], tmp_path: Path) -> Migrator:
+    """The lineages of an empty database, their files copied so that a test may add to them."""
+    found = Migrator(make_site().runtime.engine, installed()[0])
+    found.downgrade(CORE, "base")
     for name in found.versions:
         folder = tmp_path / "versions" / name
         shutil.copytree(found.versions[name], folder)
         found.versions[name] = folder
-    yield found
-    engine.dispose()
+    return found
 
 
 def states(m: Migrator) -> dict[str, str]:
     return {s.name: s.state for s in m.status()}
+
+
+def test_every_lineage_matches_its_models(migrator: Migrator) -> None:
+    migrator.upgrade(CORE)
+    for name, manifest in installed()[0].items():
+        import_module(manifest.entry_point.module)
+        if name in migrator.versions:
+            migrator.upgrade(name)
+            migrator.check(name)
+    migrator.check(CORE)
 
 
 def test_one_lineage_moves_alone(migrator: Migrator) -> None:
@@ -74,7 +85,7 @@ def test_a_core_change_keeps_the_rows_of_plugins(migrator: Migrator) -> None:
         c.exec_driver_sql(
             "INSERT INTO marketplace_person"
             " (id, public_id, user_id, title, keywords, summary, findable, version, changed_at)"
-            " VALUES (7, 'x', 1, 't', '[]', '', 1, 1, '2026-01-01')"
+            " VALUES (7, 'x', 1, 't', '[]', '', true, 1, '2026-01-01')"
         )
     (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)
     migrator.upgrade(CORE)

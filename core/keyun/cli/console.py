@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyun.errors import KeyunError
+from keyun.errors import ConfigError, KeyunError
 
 if TYPE_CHECKING:
     from keyun.migrate import Migrator
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from keyun.plugins.manifest import Manifest
     from keyun.runtime import Runtime
     from keyun.site import Site
+
+
+#: Any of these in a folder says that somebody set it up.
+INSTANCE_FILES = ("keyun.toml", "secret.key", "plugins.toml", "keyun.db")
 
 
 class Console:
@@ -50,8 +54,17 @@ class Console:
         """The site with its enabled plugins; core alone in safe mode."""
         from keyun.site import Site
 
+        self.require_set_up()
         safe = os.environ.get("KEYUN_SAFE_MODE") == "1"
         return Site.open(self.runtime, enabled=() if safe else None, installation=self.installation)
+
+    def require_set_up(self) -> None:
+        """Stop with one sentence where ``keyun init`` has never run; looking creates nothing.
+
+        :raises ConfigError: naming the folder and the command.
+        """
+        if not any((self.instance / name).exists() for name in INSTANCE_FILES):
+            raise ConfigError(f"{self.instance} is not set up yet; run `keyun init`")
 
     @property
     def migrator(self) -> Migrator:

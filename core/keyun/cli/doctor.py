@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from keyun.cli.console import Console, pass_console
 from keyun.config import FILE
-from keyun.errors import ConfigError, KeyunError
+from keyun.errors import KeyunError
 
 LOW_DISK = 512 * 1024 * 1024
 
@@ -45,8 +45,7 @@ Check = Callable[[Console], Iterable[Finding]]
 @pass_console
 def doctor(console: Console, as_json: bool) -> None:
     """Exit 0 on a healthy instance with any set of plugins, 1 with problems; each names its repair."""
-    if not _is_instance(console):
-        raise ConfigError(f"{console.instance} is not set up yet; run `keyun init`")
+    console.require_set_up()
     entries = list(_examine(console))
     if as_json:
         healthy = not any(e.problems for e in entries)
@@ -61,13 +60,6 @@ def doctor(console: Console, as_json: bool) -> None:
                 click.echo(f"       note: {text}")
     if any(e.problems for e in entries):
         raise SystemExit(1)
-
-
-def _is_instance(console: Console) -> bool:
-    """Whether somebody set this folder up; looking must not create it."""
-    return any(
-        (console.instance / name).exists() for name in (FILE, "secret.key", "plugins.toml", "keyun.db")
-    )
 
 
 def _examine(console: Console) -> Iterator[Entry]:

@@ -30,10 +30,10 @@ class Row:
 
 def survey(console: Console) -> list[Row]:
     """Every plugin that is installed, enabled, or has tables here, with its state."""
+    loaded = console.site.plugins
     found, migrator = console.installation, console.migrator
     enabled = state.load(console.runtime.config.state_file).enabled
     schema = {s.name: s.state for s in migrator.status() if s.name != CORE}
-    loaded = console.site.plugins
     names = sorted({*found.manifests, *found.problems, *enabled, *schema})
     return [_row(n, found, enabled, schema.get(n, "none"), loaded) for n in names]
 
@@ -104,6 +104,7 @@ def show(console: Console, name: str) -> None:
 @pass_console
 def enable(console: Console, names: tuple[str, ...]) -> None:
     """Enable NAMES and bring their tables up to date; a running server takes them on within seconds."""
+    console.require_set_up()
     with state.locked(console.runtime.config.state_file):
         before = state.load(console.runtime.config.state_file).enabled
         wanted = [*before, *(n for n in names if n not in before)]
@@ -127,6 +128,7 @@ def enable(console: Console, names: tuple[str, ...]) -> None:
 def disable(console: Console, names: tuple[str, ...]) -> None:
     """Disable NAMES; tables, settings and grants stay. A running server lets go within seconds."""
     manifests = console.installation.manifests
+    console.require_set_up()
     with state.locked(console.runtime.config.state_file):
         before = state.load(console.runtime.config.state_file).enabled
         unknown = [n for n in names if n not in before and n not in manifests]

@@ -8,6 +8,7 @@ import threading
 import click
 
 from keyun.cli.console import Console, pass_console
+from keyun.errors import ConfigError
 
 
 @click.command()
@@ -28,10 +29,12 @@ def serve(
     """
     from keyun.serve import Plan, Supervisor
 
-    web = console.runtime.config.web
+    console.require_set_up()
+    web, key = console.runtime.config.web, console.runtime.config.secret_file
+    if not key.is_file():
+        raise ConfigError(f"{key} is missing; run `keyun init` to create it")
     if strict:
         console.site.plugins.raise_faults()
-    console.site.runtime.config.secret_file.stat()
     plan = Plan(
         instance=console.instance,
         host=host or web["host"],
@@ -56,6 +59,4 @@ def worker(console: Console) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    hands = Worker(console.site)
-    hands.revive()
-    hands.run(stop)
+    Worker(console.site).run(stop)

@@ -165,6 +165,18 @@ class PluginManager:
         if self.faults:
             raise PluginError([p for problems in self.faults.values() for p in problems])
 
+    def settings(self, slot: str) -> Mapping[str, Any]:
+        """The settings of the plugin that fills ``slot``.
+
+        :raises PluginError: when none does, with the reasons.
+        """
+        plugin = self.plugins.get(slot)
+        if plugin is not None:
+            return plugin.settings
+        fillers = [n for n, m in self.installation.manifests.items() if m.slot == slot]
+        reasons = [p for n in fillers for p in self.faults.get(n, ())]
+        raise PluginError(reasons or [f"{slot} is not enabled here; run `keyun plugins enable {slot}`"])
+
     def each(self, hook: str, **arguments: Any) -> list[tuple[Plugin, Any]]:
         """Call ``hook`` plugin by plugin in load order; returns (plugin, result) pairs."""
         return [(plugin, self._one(hook, plugin, arguments)) for plugin in self.plugins.values()]

@@ -63,7 +63,11 @@ def _queue(refused: str = "", errors: Mapping[str, list[str]] | None = None) -> 
     found = list(reading().session.scalars(query))
     items = [c for c in found[:MOST] if site().access.allows(actor(), PERMISSION, c)]
     return render_template(
-        "keyun/review.html", items=items, more=len(found) > MOST, types=site().types, refused=refused,
+        "keyun/review.html",
+        items=items,
+        more=len(found) > MOST,
+        types=site().types,
+        refused=refused,
         errors=errors or {},
     )
 

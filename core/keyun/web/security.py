@@ -14,9 +14,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from keyun import logs
+from keyun.access import PUBLIC
 from keyun.site import Site
 from keyun.web import login
-from keyun.web.context import by_token
+from keyun.web.context import actor, by_token
 
 POLICY = "; ".join(
     (
@@ -55,6 +56,7 @@ def mount(app: Flask, site: Site) -> None:
         if _has_nul():
             # Nobody types one, and PostgreSQL stores none: without this every text field is a way to a fault.
             raise BadRequest()
+        _admit(app, site)
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -64,6 +66,13 @@ def mount(app: Flask, site: Site) -> None:
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = _caching()
         return response
+
+
+def _admit(app: Flask, site: Site) -> None:
+    """Ask for the permission that the view was marked with, before it is called."""
+    mark = getattr(app.view_functions.get(request.endpoint or ""), "keyun_access", PUBLIC)
+    if mark != PUBLIC:
+        site.access.require(actor(), mark)
 
 
 def _needs_no_token() -> bool:

@@ -142,7 +142,7 @@ def live(site: Site, name: str) -> Live:
     kernels = site.runtime.derived(
         "marketplace.kernels", lambda: Kernels(site.runtime.instance / "matching" / "compiled")
     )
-    bonus = float(site.plugins.plugins["marketplace"].settings["field_bonus"])
+    bonus = float(site.plugins.settings("marketplace")["field_bonus"])
     return site.runtime.derived(
         f"marketplace.{name}", lambda: Live(site, sides()[name], kernels, Weights(field=bonus))
     )

@@ -88,7 +88,7 @@ def match_item(actor: Actor, unit: UnitOfWork, item: Content, top: int | None = 
 def _match(actor: Actor, unit: UnitOfWork, side: str, query: Query, top: int | None) -> Matched:
     live = index.live(unit.site, side)
     matcher = live.matcher(unit)
-    most = top or int(unit.site.plugins.plugins["marketplace"].settings["matches"])
+    most = top or int(unit.site.plugins.settings("marketplace")["matches"])
     kinds = {"offer": most, "person": top or PEOPLE} if side == "offers" else {"need": most}
     answer = matcher.match(query, kinds)
     found = _shown(actor, unit, answer)
@@ -246,7 +246,7 @@ def rebuild(site: Site, progress: index.Progress = lambda text: None) -> dict[st
 
 def merge_if_due(site: Site) -> None:
     """Build a side anew when it is missing, damaged, or enough has changed since."""
-    limit = int(site.plugins.plugins["marketplace"].settings["merge_after"])
+    limit = int(site.plugins.settings("marketplace")["merge_after"])
     for name in index.sides():
         try:
             with site.reading() as unit:

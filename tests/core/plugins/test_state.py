@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,19 +33,18 @@ def test_a_damaged_file_is_refused_with_its_name(tmp_path: Path, text: str) -> N
         state.load(path)
 
 
-def _add(path: Path, name: str) -> None:
-    with state.locked(path):
-        state.save(path, [*state.load(path).enabled, name])
+ADD = """
+import pathlib, sys
+from keyun.plugins import state
+path = pathlib.Path(sys.argv[1])
+with state.locked(path):
+    state.save(path, [*state.load(path).enabled, sys.argv[2]])
+"""
 
 
 def test_two_administrators_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "plugins.toml"
-    context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=_add, args=(path, f"p{i}")) for i in range(4)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-        process.close()
+    both = [subprocess.Popen([sys.executable, "-c", ADD, str(path), f"p{i}"]) for i in range(4)]
+    assert [process.wait() for process in both] == [0, 0, 0, 0]
     assert sorted(state.load(path).enabled) == ["p0", "p1", "p2", "p3"]
     assert state.load(path).generation == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import argon2
 import pytest
 
-CODE = '''
+CODE = """
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _
 from markupsafe import Markup
@@ -62,7 +62,7 @@ class P(Plugin):
     @hookimpl
     def keyun_permissions(self):
         return TYPE.permissions()
-'''
+"""
 PAGE = """\
 {% extends "keyun/layout.html" %}{% block title %}notes{% endblock %}
 {% block content %}

@@ -191,3 +191,18 @@ def test_programs_post_and_match_through_the_api(full_market: Market, make_app: 
     assert "王不露名" not in client.get(f"/api/v1/marketplace/needs/{made.json['id']}/matches").text
     assert client.post("/api/v1/marketplace/needs", json=body).status_code in (401, 403, 400)
     assert client.post("/api/v1/marketplace/match", json={"text": NEED, "top": 1}).json["matches"]
+
+
+def test_half_a_surrogate_pair_is_left_out_and_not_a_fault(full_market: Market, make_app: MakeApp) -> None:
+    from keyun.access import system
+    from keyun.accounts import create_token
+    from keyun.accounts.services import find_user
+
+    with full_market.site.writing() as unit:
+        key = create_token(system(), unit, find_user(unit, "asker"), "test")
+    client: Any = make_app(site=full_market.site).test_client()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    body = r'{"text": "\ud800柑橘\u0000黄化", "region": "511424"}'
+    made = client.post("/api/v1/marketplace/needs", data=body.encode(), headers=headers)
+    assert made.status_code == 201, made.text
+    assert made.json["body"] == "柑橘黄化"
