@@ -29,7 +29,7 @@ from keyun.runtime import Runtime
 if TYPE_CHECKING:
     from keyun.site import Site
 
-__all__ = ["Job", "JobRow", "Worker", "enqueue"]
+__all__ = ["GiveUp", "Job", "JobRow", "Worker", "enqueue"]
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS = (1, 5, 30, 120, 600)
@@ -54,13 +54,21 @@ class JobRow(Model):
     error: Mapped[str | None] = mapped_column(sa.Text)
 
 
+class GiveUp(Exception):
+    """Trying again is of no use: the job ends as dead, and this text says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A kind of background work; ``every`` (seconds) repeats it, ``run`` gets the site and the payload."""
+    """A kind of background work; ``every`` (seconds) repeats it, ``run`` gets the site and the payload.
+
+    ``keep=False`` forgets a job that went well at once, for payloads that say something about a person.
+    """
 
     name: str
     run: Callable[..., None]
     every: float | None = None
+    keep: bool = True
 
 
 def enqueue(
@@ -115,17 +123,19 @@ class Worker:
                     self.revive()
                     revived = True
                 self.schedule()
-                busy = self.run_due()
+                busy = self.run_due(stop=stop)
             except sa.exc.OperationalError:
                 log.exception("the worker cannot reach the database; trying again")
                 busy = 0
             if not busy:
                 stop.wait(self.poll)
 
-    def run_due(self, limit: int = 100) -> int:
-        """Run up to ``limit`` due jobs; returns how many were run."""
+    def run_due(self, limit: int = 100, stop: threading.Event | None = None) -> int:
+        """Run up to ``limit`` due jobs, none after ``stop`` is set; returns how many were run."""
         done = 0
         for job_id in self._due(limit):
+            if stop is not None and stop.is_set():
+                break
             done += self.run_one(job_id)
         return done
 
@@ -165,11 +175,15 @@ class Worker:
         try:
             with self._heartbeat(job_id):
                 job.run(self.site, **payload)
-        except Exception:
+        except GiveUp as e:
+            log.error("job %s (%s) gives up: %s", name, job_id, e)
+            self._finish(job_id, "dead", str(e))
+        # A job may call exit(); the worker goes on.
+        except (Exception, SystemExit):
             log.exception("job %s (%s) failed, attempt %d", name, job_id, attempts)
             self._fail(job_id, attempts, traceback.format_exc(limit=8))
         else:
-            self._finish(job_id, "done", None, forget=job.every is not None)
+            self._finish(job_id, "done", None, forget=job.every is not None or not job.keep)
         return True
 
     def revive(self) -> int:

@@ -6,6 +6,7 @@ import contextvars
 import logging
 import os
 import sys
+import traceback
 
 #: The request id or job id of the current context; empty outside of both.
 CONTEXT: contextvars.ContextVar[str] = contextvars.ContextVar("keyun_log_context", default="")
@@ -15,6 +16,11 @@ class _Context(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.context = CONTEXT.get() or "-"
         return True
+
+
+def without_text(error: BaseException) -> str:
+    """What ``error`` was and where it happened, without its text: that may hold what a person typed."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def configure(level: str | None = None) -> None:

@@ -25,16 +25,18 @@ def serve(
 ) -> None:
     """Run the web server and one background worker until interrupted.
 
-    Enabling or disabling a plugin replaces the processes one by one; requests in hand are finished.
+    When a plugin is enabled, disabled or upgraded, new processes take over as soon as they are built; the
+    old ones finish what they hold. What cannot be built is refused, and the old ones serve on.
     """
-    from keyun.serve import Plan, Supervisor
+    from keyun.plugins import state
+    from keyun.serving.supervisor import Plan, Supervisor
 
     console.require_set_up()
     web, key = console.runtime.config.web, console.runtime.config.secret_file
     if not key.is_file():
         raise ConfigError(f"{key} is missing; run `keyun init` to create it")
-    if strict:
-        console.site.plugins.raise_faults()
+    # A damaged file stops the start; later, what runs goes on.
+    state.load(console.runtime.config.state_file)
     plan = Plan(
         instance=console.instance,
         host=host or web["host"],
@@ -42,10 +44,10 @@ def serve(
         workers=workers or web["workers"],
         threads=web["threads"],
         jobs=jobs,
+        strict=strict,
     )
-    state_file = console.runtime.config.state_file
     console.close()
-    raise SystemExit(Supervisor(plan, state_file).run())
+    raise SystemExit(Supervisor(plan).run())
 
 
 @click.command()

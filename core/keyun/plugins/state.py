@@ -15,6 +15,8 @@ from pathlib import Path
 from keyun.errors import ConfigError
 
 HEADER = "# Written by `keyun plugins enable|disable`. The order only breaks ties.\n"
+#: How a file that a killed writer left behind begins.
+TEMPORARY = ".plugins-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,26 @@ def save(path: Path, enabled: Sequence[str]) -> State:
     """Write the next generation in one step; a crash leaves the old file or the new one."""
     new = State(tuple(dict.fromkeys(enabled)), load(path).generation + 1)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left_behind in path.parent.glob(f"{TEMPORARY}*"):
+        left_behind.unlink(missing_ok=True)
     body = f"{HEADER}generation = {new.generation}\nenabled = {json.dumps(list(new.enabled))}\n"
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".plugins-")
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     with os.fdopen(fd, "w", encoding="utf-8") as f:
         f.write(body)
         f.flush()
         os.fsync(f.fileno())
     os.replace(temporary, path)
+    _keep_name(path.parent)
     return new
+
+
+def _keep_name(folder: Path) -> None:
+    """Make a renamed file outlast a loss of power."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,9 @@ from werkzeug.wrappers import Response
 
 from keyun import __version__
 from keyun.errors import KeyunError
-from keyun.web.context import site
+from keyun.serving import record
+from keyun.sites.services import home_text, newest
+from keyun.web.context import reading, site, subsite
 from keyun.web.login import next_url
 
 log = logging.getLogger(__name__)
@@ -29,8 +32,13 @@ def blueprint() -> Blueprint:
 
 
 def index() -> str:
-    """The home page: one box to search, and what the plugins put here."""
-    return render_template("keyun/home.html")
+    """The home page: a box to search and what plugins put here; of a sub-site, also what is new there."""
+    here = subsite()
+    if here is None:
+        return render_template("keyun/home.html")
+    unit = reading()
+    found, text = newest(unit, here.region, here.menu), home_text(unit, here.slug)
+    return render_template("keyun/subsite.html", items=found, text=text, types=site().types)
 
 
 def lang() -> Response:
@@ -48,10 +56,13 @@ def ready() -> tuple[Response, int]:
     plugins = site().plugins
     answer: dict[str, Any] = {
         "version": __version__,
+        "pid": os.getpid(),
         "generation": site().generation,
         "plugins": sorted(p.name for p in plugins.plugins.values()),
         "faulted": {n: list(p) for n, p in plugins.faults.items() if n not in plugins.pending},
         "pending": sorted(plugins.pending),
+        "suspended": plugins.suspended(),
+        "refused": _refused(),
         "database": "ok",
     }
     try:
@@ -63,3 +74,12 @@ def ready() -> tuple[Response, int]:
         answer["database"] = "cannot be used; see the log and run `keyun doctor`"
         return jsonify(answer), 503
     return jsonify(answer), 200
+
+
+def _refused() -> dict[str, Any] | None:
+    """The change that the server did not take, and why; None when what serves is what is wanted."""
+    server = record.read(site().runtime.instance)
+    if server is None or server.refused is None:
+        return None
+    refused = server.refused
+    return {"generation": refused.generation, "reasons": list(refused.reasons), "at": refused.at}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +50,33 @@ def test_two_administrators_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [process.wait() for process in both] == [0, 0, 0, 0]
     assert sorted(state.load(path).enabled) == ["p0", "p1", "p2", "p3"]
     assert state.load(path).generation == 4
+
+
+WRITE = """
+import itertools, pathlib, sys
+from keyun.plugins import state
+path = pathlib.Path(sys.argv[1])
+print("begun", flush=True)
+for enabled in itertools.cycle((["a", "b", "c"], ["a"])):
+    with state.locked(path):
+        state.save(path, enabled)
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_one_whole_set_no_lock_and_nothing_to_clear(
+    tmp_path: Path,
+) -> None:
+    path, rng, reached = tmp_path / "plugins.toml", random.Random(7), 0
+    for _ in range(12):
+        with subprocess.Popen([sys.executable, "-c", WRITE, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None and writer.stdout.readline() == b"begun\n"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                writer.wait(rng.uniform(0.0, 0.05))
+            writer.kill()
+        found = state.load(path)
+        assert found.enabled in ((), ("a", "b", "c"), ("a",))
+        assert found.generation >= reached
+        reached = found.generation
+    with state.locked(path):
+        state.save(path, ["a"])
+    assert reached > 0 and sorted(p.name for p in tmp_path.iterdir()) == ["plugins.lock", "plugins.toml"]
