@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from keyun.errors import ConfigError
 
-__all__ = ["JSON", "Model", "Session", "UTCDateTime", "is_sqlite", "make_engine", "public_id"]
+__all__ = ["JSON", "Model", "Session", "UTCDateTime", "is_public_id", "is_sqlite", "make_engine", "public_id"]
 
 #: Execution option that makes a SQLite transaction take the write lock at its beginning.
 WRITE = "keyun_write"
 BUSY_TIMEOUT_MS = 10_000
+PUBLIC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -58,17 +61,27 @@ class Model(DeclarativeBase):
     what may leave the node derive from it.
     """
 
-    metadata = sa.MetaData(naming_convention=NAMES)
-    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy as a class attribute
-        dt.datetime: UTCDateTime(),
-        dict[str, Any]: JSON(),
-        list[str]: JSON(),
-    }
+    #: Classes by their bare names, which ``relationship("User")`` looks up; see keyun.plugins.mapping.
+    class_names: ClassVar[weakref.WeakValueDictionary[str, Any]] = weakref.WeakValueDictionary()
+    registry = registry(
+        metadata=sa.MetaData(naming_convention=NAMES),
+        class_registry=class_names,
+        type_annotation_map={
+            dt.datetime: UTCDateTime(),
+            dict[str, Any]: JSON(),
+            list[str]: JSON(),
+        },
+    )
 
 
 def public_id() -> str:
     """A random identifier for the outside: it tells neither order nor time."""
     return str(uuid.uuid4())
+
+
+def is_public_id(text: str) -> bool:
+    """Whether ``text`` has the form of a public id."""
+    return PUBLIC_ID.fullmatch(text) is not None
 
 
 def is_sqlite(bind: sa.Engine | sa.Connection | Session) -> bool:

@@ -7,6 +7,7 @@ revision"), so each lineage keeps its own: ``alembic_version_<name>``. See docs/
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ from keyun.db import WRITE
 from keyun.errors import DatabaseError
 from keyun.plugins.manifest import Manifest
 
+log = logging.getLogger(__name__)
 CORE = "core"
+#: The newest version of a lineage whose files are broken: its plugin stays pending.
+UNREADABLE = "unreadable"
 VERSION_TABLE = re.compile(r"alembic_version_(?P<name>[a-z][a-z0-9_]*)")
 
 
@@ -87,7 +91,14 @@ class Migrator:
     def _head(self, lineage: str) -> str | None:
         if lineage not in self.versions:
             return None
-        return ScriptDirectory.from_config(self._config(lineage)).get_current_head()
+        try:
+            return ScriptDirectory.from_config(self._config(lineage)).get_current_head()
+        # Migration files are code: those of a plugin may be broken, and the others' answers stay right.
+        except (Exception, SystemExit):
+            if lineage == CORE:
+                raise
+            log.exception("the migrations of %s cannot be read", lineage)
+            return UNREADABLE
 
     def _config(self, lineage: str) -> Config:
         if lineage not in self.versions:

@@ -18,7 +18,7 @@ from keyun.site import Site
 PARENT = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "HEAD", None, None
 def upgrade():
     with op.batch_alter_table("core_user") as batch:
         batch.alter_column("name", type_=sa.String(80))
@@ -29,7 +29,7 @@ def downgrade():
 BROKEN = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "HEAD", None, None
 def upgrade():
     op.create_table("core_half", sa.Column("id", sa.Integer, primary_key=True))
     raise RuntimeError("power cut")
@@ -55,6 +55,13 @@ def migrator(make_site: Callable[..., Site], tmp_path: Path) -> Migrator:
 
 def states(m: Migrator) -> dict[str, str]:
     return {s.name: s.state for s in m.status()}
+
+
+def add(m: Migrator, text: str) -> None:
+    """Add a core migration after the newest one."""
+    (newest,) = (s.head for s in m.status() if s.name == CORE)
+    assert newest is not None
+    (m.versions[CORE] / "core_9999_next.py").write_text(text.replace("HEAD", newest))
 
 
 def test_every_lineage_matches_its_models(migrator: Migrator) -> None:
@@ -87,7 +94,7 @@ def test_a_core_change_keeps_the_rows_of_plugins(migrator: Migrator) -> None:
             " (id, public_id, user_id, title, keywords, summary, findable, version, changed_at)"
             " VALUES (7, 'x', 1, 't', '[]', '', true, 1, '2026-01-01')"
         )
-    (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)
+    add(migrator, PARENT)
     migrator.upgrade(CORE)
     with migrator.engine.begin() as c:
         assert c.exec_driver_sql("SELECT id, user_id FROM marketplace_person").all() == [(7, 1)]
@@ -97,7 +104,7 @@ def test_a_core_change_keeps_the_rows_of_plugins(migrator: Migrator) -> None:
 
 def test_a_migration_that_breaks_off_leaves_nothing_half_done(migrator: Migrator) -> None:
     migrator.upgrade(CORE)
-    (migrator.versions[CORE] / "core_0002_broken.py").write_text(BROKEN)
+    add(migrator, BROKEN)
     with pytest.raises(RuntimeError, match="power cut"):
         migrator.upgrade(CORE)
     assert "core_half" not in sa.inspect(migrator.engine).get_table_names()
@@ -121,8 +128,8 @@ def test_the_core_cannot_go_while_plugins_hold_tables(migrator: Migrator) -> Non
 
 
 def test_a_database_newer_than_the_code_is_an_error(migrator: Migrator) -> None:
-    (migrator.versions[CORE] / "core_0002_wide.py").write_text(PARENT)
+    add(migrator, PARENT)
     migrator.upgrade(CORE)
-    (migrator.versions[CORE] / "core_0002_wide.py").unlink()
+    (migrator.versions[CORE] / "core_9999_next.py").unlink()
     with pytest.raises(DatabaseError, match="newer than the installed code"):
         migrator.upgrade(CORE)

@@ -6,8 +6,11 @@ import click
 
 from keyun.cli.console import Console, Group, pass_console
 from keyun.cli.plugins import upgrade as upgrade_lineages
+from keyun.cli.plugins_adopt import take_over
+from keyun.errors import KeyunError, PluginError
 from keyun.plugins import state
 from keyun.plugins.order import lineages
+from keyun.serving import record
 
 
 @click.group(cls=Group)
@@ -18,13 +21,30 @@ def db() -> None:
 @db.command()
 @pass_console
 def upgrade(console: Console) -> None:
-    """Upgrade the core, every enabled plugin, and every disabled one that holds data."""
+    """Upgrade the core, every enabled plugin, and every disabled one that holds data.
+
+    A plugin whose migration fails stays as it was and pending; the others go on. Exit 1 then.
+    """
     migrator = console.migrator
+    moved = upgrade_lineages(migrator, [])
+    failed: list[str] = []
     enabled = state.load(console.runtime.config.state_file).enabled
     needed = lineages(enabled, console.installation.manifests)
     holding = [s.name for s in migrator.status() if s.current and s.name not in needed]
-    moved = upgrade_lineages(migrator, [*needed, *holding])
-    click.echo(f"upgraded: {', '.join(moved)}" if moved else "everything is up to date")
+    for name in (n for n in [*needed, *holding] if n in migrator.versions):
+        try:
+            moved += upgrade_lineages(migrator, [name])
+        except PluginError as e:
+            failed += e.problems
+        except KeyunError as e:
+            failed.append(str(e))
+    take_over(console, enabled, enabled)
+    if moved:
+        record.nudge(console.instance)
+    if moved or not failed:
+        click.echo(f"upgraded: {', '.join(moved)}" if moved else "everything is up to date")
+    if failed:
+        raise PluginError(failed)
 
 
 @db.command()

@@ -26,14 +26,26 @@ class Plugin:
     settings_schema: ClassVar[type[Schema]] = Schema
     #: Module with the hook specifications that this plugin offers to others (``keyun_<plugin>_*``).
     offers: ClassVar[ModuleType | None] = None
-    #: The site that loaded it; set before any hook is called.
-    site: Site
+    #: The events it records (``unit.record``), each with one sentence 「中文 / English」.
+    events: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, manifest: Manifest, settings: Mapping[str, Any], roots: tuple[Path, ...]) -> None:
         self.manifest = manifest
         self.settings = settings
         #: Package folders, own first, then those of the plugins it extends.
         self.roots = roots
+        self._site: Site | None = None
+
+    @property
+    def site(self) -> Site:
+        """The site that loaded it; there from the moment everything is loaded."""
+        if self._site is None:
+            raise RuntimeError("there is no site while plugins load; ask for it where the work is done")
+        return self._site
+
+    @site.setter
+    def site(self, site: Site) -> None:
+        self._site = site
 
     @property
     def name(self) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
-
-import pluggy
-from marshmallow import RAISE, ValidationError
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from keyun import hookspecs
-from keyun.errors import PluginError
+from keyun.errors import Forbidden, KeyunError, PluginError
+from keyun.logs import without_text
 from keyun.plugins.base import Plugin
-from keyun.plugins.manifest import Manifest, installed
-from keyun.plugins.order import lineages, plan
+from keyun.plugins.budget import Budget
+from keyun.plugins.calling import FAILURES, Caller
+from keyun.plugins.declarations import listed
+from keyun.plugins.loading import Loader
+from keyun.plugins.manifest import Installation as Installation
+from keyun.plugins.mapping import describe
+from keyun.plugins.order import plan
 
 if TYPE_CHECKING:
     import click
@@ -22,39 +26,27 @@ if TYPE_CHECKING:
     from flask_smorest import Blueprint as ApiBlueprint
 
     from keyun.access import Actor, Permission
+    from keyun.accounts.models import User
+    from keyun.accounts.personal import Export
+    from keyun.content.fields import ContentField
     from keyun.content.types import ContentType, Draft, Verdict
     from keyun.events.models import Committed
-    from keyun.exchange.types import Importer
+    from keyun.exchange.types import Exporter, Importer
     from keyun.jobs import Job
-    from keyun.search.port import SearchSource
+    from keyun.messages.message import Message
+    from keyun.search.port import SearchBackend, SearchSource
+    from keyun.site import Site
+    from keyun.uow import UnitOfWork
 
 log = logging.getLogger(__name__)
-#: Hooks that declare named things; a name belongs to one plugin.
-DECLARATIONS = ("keyun_permissions", "keyun_content_types", "keyun_importers", "keyun_jobs")
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What is installed: readable manifests, and what is wrong with the others, by name."""
-
-    manifests: Mapping[str, Manifest]
-    problems: Mapping[str, str]
-
-    @classmethod
-    def scan(cls) -> Installation:
-        """Look at every installed distribution; nothing is imported."""
-        return cls(*installed())
-
-
-class PluginManager:
+class PluginManager(Caller):
     """The plugins of one application, and one typed method for each hook."""
 
-    def __init__(self, installation: Installation) -> None:
-        self._pm = pluggy.PluginManager("keyun")
-        self._pm.add_hookspecs(hookspecs)
+    def __init__(self, installation: Installation, budget: Budget | None = None) -> None:
+        super().__init__(budget or Budget())
         self.installation = installation
-        #: Loaded plugins by the slot they fill, in load order.
-        self.plugins: dict[str, Plugin] = {}
         #: Why an enabled plugin is not loaded, by its name.
         self.faults: dict[str, tuple[str, ...]] = {}
         #: Plugins that wait for ``keyun db upgrade``.
@@ -67,12 +59,13 @@ class PluginManager:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         installation: Installation | None = None,
         pending: Iterable[str] = (),
+        budget: Budget | None = None,
     ) -> PluginManager:
         """Load the ``enabled`` plugins; those with a problem stay out and stand in ``faults``.
 
         ``pending`` are plugins whose tables are not up to date; they stay out as well.
         """
-        self = cls(installation or Installation.scan())
+        self = cls(installation or Installation.scan(), budget)
         manifests = self.installation.manifests
         wanted = list(dict.fromkeys(enabled))
         faults = dict(self.installation.problems)
@@ -83,79 +76,11 @@ class PluginManager:
         # A plugin that breaks while loading takes those that require it along: plan again without it.
         while True:
             chosen = plan(wanted, manifests, hookspecs.API_VERSION, faults)
-            fault = self._load_all(chosen.order, settings or {})
+            fault = Loader(self, settings or {}).load_all(chosen.order)
             if fault is None:
                 self.faults = dict(chosen.problems)
                 return self
             faults[fault[0]] = f"{fault[0]}: {fault[1]}; repair it or run `keyun plugins disable {fault[0]}`"
-
-    def _load_all(
-        self, order: Sequence[Manifest], settings: Mapping[str, Mapping[str, Any]]
-    ) -> tuple[str, str] | None:
-        self._pm = pluggy.PluginManager("keyun")
-        self._pm.add_hookspecs(hookspecs)
-        self.plugins = {}
-        for manifest in order:
-            try:
-                self._add(manifest, settings.get(manifest.slot, {}))
-            # A stranger's code may fail in any way; whatever it is, it is named and the rest serves.
-            except Exception as e:
-                log.exception("plugin %s cannot be loaded", manifest.name)
-                return manifest.name, f"{type(e).__name__}: {e}"
-        for plugin in self.plugins.values():
-            if unknown := self._unknown_hooks(plugin):
-                return plugin.name, f"unknown hook(s) {', '.join(unknown)}"
-        return self._bad_declaration()
-
-    def _bad_declaration(self) -> tuple[str, str] | None:
-        """The first plugin whose declarations fail or claim a name that another one has."""
-        for hook in DECLARATIONS:
-            owners: dict[str, str] = {}
-            for plugin in self.plugins.values():
-                try:
-                    names = [thing.name for thing in self._one(hook, plugin, {}) or ()]
-                except Exception as e:
-                    log.exception("plugin %s failed in %s", plugin.name, hook)
-                    return plugin.name, f"{hook} failed with {type(e).__name__}: {e}"
-                for name in names:
-                    if owners.setdefault(name, plugin.name) != plugin.name:
-                        return plugin.name, f"{hook}: {name} is already declared by {owners[name]}"
-        return None
-
-    def _add(self, manifest: Manifest, raw: Mapping[str, Any]) -> None:
-        cls = manifest.entry_point.load()
-        if not (isinstance(cls, type) and issubclass(cls, Plugin)):
-            raise TypeError(
-                f"entry point {manifest.entry_point.value} is not a keyun.plugins.Plugin subclass"
-            )
-        try:
-            values = cls.settings_schema(unknown=RAISE).load(dict(raw))
-        except ValidationError as e:
-            raise ValueError(f"invalid settings in [plugin.{manifest.slot}]: {e.messages}") from None
-        chain = reversed(lineages([manifest.name], self.installation.manifests))
-        roots = tuple(self.installation.manifests[n].root for n in chain)
-        plugin = cls(manifest, cast("Mapping[str, Any]", values), roots)
-        for name in dir(plugin):
-            if name.startswith("keyun_") and not hasattr(getattr(plugin, name), "keyun_impl"):
-                raise TypeError(f"{cls.__name__}.{name} looks like a hook but lacks @hookimpl")
-        if cls.offers is not None:
-            self._pm.add_hookspecs(cls.offers)
-        self._pm.register(plugin, name=manifest.name)
-        self.plugins[manifest.slot] = plugin
-
-    def _unknown_hooks(self, plugin: Plugin) -> list[str]:
-        callers = self._pm.get_hookcallers(plugin) or []
-        return [
-            caller.name
-            for caller in callers
-            if not caller.has_spec()
-            and any(i.plugin is plugin and not i.optionalhook for i in caller.get_hookimpls())
-        ]
-
-    @property
-    def hook(self) -> Any:
-        """The raw relay, for hooks that plugins specify for each other."""
-        return self._pm.hook
 
     def raise_faults(self) -> None:
         """Refuse to go on while an enabled plugin is faulted (``--strict``, ``enable``).
@@ -177,41 +102,32 @@ class PluginManager:
         reasons = [p for n in fillers for p in self.faults.get(n, ())]
         raise PluginError(reasons or [f"{slot} is not enabled here; run `keyun plugins enable {slot}`"])
 
-    def each(self, hook: str, **arguments: Any) -> list[tuple[Plugin, Any]]:
-        """Call ``hook`` plugin by plugin in load order; returns (plugin, result) pairs."""
-        return [(plugin, self._one(hook, plugin, arguments)) for plugin in self.plugins.values()]
-
-    def _one(self, hook: str, plugin: Plugin, arguments: dict[str, Any]) -> Any:
-        others = [p for p in self.plugins.values() if p is not plugin]
-        results = self._pm.subset_hook_caller(hook, others)(**arguments)
-        return results[0] if results else None
-
-    def _collect(self, hook: str, **arguments: Any) -> list[Any]:
-        return [x for _, result in self.each(hook, **arguments) for x in result or ()]
-
-    def _guarded(self, hook: str, **arguments: Any) -> list[Any]:
-        """Like ``_collect``, but a failing plugin is logged and left out."""
-        out: list[Any] = []
-        for plugin in self.plugins.values():
-            try:
-                out += list(self._one(hook, plugin, arguments) or ())
-            except Exception:
-                log.exception("plugin %s failed in %s", plugin.name, hook)
-        return out
+    def suspended(self) -> dict[str, list[str]]:
+        """The hooks that are left out because they were too slow, by plugin."""
+        return self.budget.suspended()
 
     # One typed method for each hook of the core ------------------------------------------------------
 
     def blueprints(self) -> list[tuple[Plugin, list[Blueprint]]]:
         """Page blueprints by plugin."""
-        return [(p, list(r or ())) for p, r in self.each("keyun_blueprints")]
+        return self.each("keyun_blueprints")
 
     def api(self) -> list[tuple[Plugin, list[ApiBlueprint]]]:
         """API blueprints by plugin."""
-        return [(p, list(r or ())) for p, r in self.each("keyun_api")]
+        return self.each("keyun_api")
 
     def commands(self, plugin: Plugin) -> list[click.Command]:
-        """The commands of one plugin."""
-        return list(self._one("keyun_commands", plugin, {}) or ())
+        """The commands of one plugin.
+
+        :raises PluginError: when it cannot say.
+        """
+        import click
+
+        try:
+            return listed(self._one("keyun_commands", plugin, {}), click.Command)
+        except FAILURES as e:
+            log.exception("plugin %s failed in keyun_commands", plugin.name)
+            raise PluginError([f"{plugin.name}: keyun_commands failed with {describe(e)}"]) from e
 
     def permissions(self) -> list[Permission]:
         """Every declared permission."""
@@ -221,19 +137,38 @@ class PluginManager:
         """Every content type."""
         return self._collect("keyun_content_types")
 
+    def content_fields(self) -> list[ContentField]:
+        """Every field that a plugin adds to a content type, named with the slot that declares it."""
+        declared = self.each("keyun_content_fields")
+        return [replace(f, slot=p.slot) for p, found in declared for f in found or ()]
+
     def importers(self) -> list[Importer]:
         """Everything that can be imported."""
         return self._collect("keyun_importers")
 
+    def exporters(self) -> list[Exporter]:
+        """Everything that can be exported."""
+        return self._collect("keyun_exporters")
+
     def menu(self, actor: Actor) -> list[hookspecs.MenuItem]:
         """The menu entries for ``actor``, by weight."""
-        items: list[hookspecs.MenuItem] = self._guarded("keyun_menu", actor=actor)
+        kind, arguments = hookspecs.MenuItem, {"actor": actor}
+        ask = partial(self._guarded, "keyun_menu", kind, actor=actor)
+        items: list[hookspecs.MenuItem] = self._around("keyun_menu", arguments, ask, kind=kind)
         return sorted(items, key=lambda i: (i.weight, i.endpoint))
 
-    def fragments(self, place: str, context: Mapping[str, object]) -> list[hookspecs.Fragment]:
-        """The pieces of a page for ``place``, by weight."""
-        found: list[hookspecs.Fragment] = self._guarded("keyun_fragment", place=place, context=context)
+    def fragments(
+        self, place: str, context: Mapping[str, object], only: Collection[str] = ()
+    ) -> list[hookspecs.Fragment]:
+        """The pieces of a page for ``place``, by weight; with ``only``, of the plugins in these slots."""
+        kind, arguments = hookspecs.Fragment, {"place": place, "context": context}
+        ask = partial(self._guarded, "keyun_fragment", kind, only=only, **arguments)
+        found: list[hookspecs.Fragment] = self._around("keyun_fragment", arguments, ask, kind=kind)
         return sorted(found, key=lambda f: f.weight)
+
+    def derived(self) -> list[hookspecs.Derived]:
+        """What plugins derive from the database and keep outside it."""
+        return self._guarded("keyun_derived", hookspecs.Derived)
 
     def search_sources(self) -> list[SearchSource]:
         """What the site search covers."""
@@ -244,33 +179,127 @@ class PluginManager:
         return self._collect("keyun_jobs")
 
     def screen(self, actor: Actor, draft: Draft) -> list[Verdict]:
-        """The verdicts of all plugins on ``draft``; a plugin that fails holds it."""
+        """The verdicts of all plugins on ``draft``; a plugin that fails, or is faulted, holds it."""
         from keyun.content.types import Verdict
 
-        verdicts: list[Verdict] = []
-        for plugin in self.plugins.values():
-            try:
-                verdict = self._one("keyun_content_screen", plugin, {"actor": actor, "draft": draft})
-            except Exception:
-                log.exception("plugin %s failed in keyun_content_screen", plugin.name)
-                verdict = Verdict.hold(f"{plugin.manifest.title}: 审核程序出错，转人工审核")
-            if verdict is not None:
-                verdicts.append(verdict)
-        return verdicts
+        arguments = {"actor": actor, "draft": draft}
+        out = [m for n in self.faults if (m := self.installation.manifests.get(n)) and m.screens]
+        absent = [Verdict.hold(f"{m.title}: 审核程序未能加载，转人工审核") for m in out]
+
+        def ask() -> list[Verdict]:
+            verdicts = list(absent)
+            for plugin in self.plugins.values():
+                try:
+                    with self.budget.measured(plugin.name, "keyun_content_screen"):
+                        verdict = self._one("keyun_content_screen", plugin, arguments)
+                    verdicts += listed([] if verdict is None else [verdict], Verdict)
+                except FAILURES:
+                    log.exception("plugin %s failed in keyun_content_screen", plugin.name)
+                    verdicts.append(Verdict.hold(f"{plugin.manifest.title}: 审核程序出错，转人工审核"))
+            return verdicts
+
+        try:
+            return listed(self._around("keyun_content_screen", arguments, ask), Verdict)
+        except FAILURES:
+            log.exception("a wrapper of keyun_content_screen failed")
+            return [*ask(), Verdict.hold("审核程序出错，转人工审核")]
+
+    def search_backend(self, site: Site) -> SearchBackend:
+        """The search engine of this site: a plugin's, else the core's. Its failure is the caller's."""
+        found: SearchBackend = self._first("keyun_search_backend", site=site)
+        return found
+
+    def authenticate(self, identifier: str, secret: str) -> User | None:
+        """Whoever proves to be ``identifier``; a plugin that fails is left out and lets nobody in.
+
+        :raises Forbidden: when a plugin refuses, or a wrapper fails.
+        """
+        from keyun.accounts.models import User
+
+        arguments = {"identifier": identifier, "secret": secret}
+
+        def ask() -> User | None:
+            for plugin in self._answerers("keyun_authenticate"):
+                try:
+                    with self.budget.measured(getattr(plugin, "name", "core"), "keyun_authenticate"):
+                        user: User | None = self._one("keyun_authenticate", plugin, arguments)
+                    listed([] if user is None else [user], User)
+                except Forbidden:
+                    raise
+                except FAILURES as e:
+                    if not isinstance(plugin, Plugin):
+                        raise
+                    _complain_quietly(plugin.name, "keyun_authenticate", e)
+                    continue
+                if user is not None:
+                    return user
+            return None
+
+        try:
+            found: User | None = self._around("keyun_authenticate", arguments, ask)
+            return found
+        except KeyunError:
+            raise
+        except FAILURES as e:
+            # A wrapper is a further condition: when it cannot tell, the answer is no.
+            impls = self._pm.hook.keyun_authenticate.get_hookimpls()
+            names = " or ".join(self._pm.get_name(i.plugin) or "?" for i in impls if i.wrapper)
+            _complain_quietly(names, "its wrapper of keyun_authenticate", e)
+            raise Forbidden("the log-in cannot be checked") from None
+
+    def message_channels(self) -> set[str]:
+        """The ways of sending that somebody serves, such as ``mail``."""
+        return {c for p in self._answerers("keyun_message_channels") for c in self._channels(p)}
+
+    def _channels(self, plugin: object) -> list[str]:
+        try:
+            return listed(self._one("keyun_message_channels", plugin, {}), str)
+        except FAILURES:
+            log.exception("plugin %s failed in keyun_message_channels", self._pm.get_name(plugin))
+            return []
+
+    def message_send(self, message: Message) -> bool:
+        """Hand ``message`` over to whoever takes it; False when nobody does. A failure is the caller's."""
+        return bool(self._first("keyun_message_send", message=message))
+
+    def export_user(self, unit: UnitOfWork, user_id: int) -> list[Export]:
+        """Everything about one person, the core's own rows last. A failure is the caller's."""
+        arguments = {"unit": unit, "user_id": user_id}
+        answers = [self._one("keyun_export_user", p, arguments) for p in self._answerers("keyun_export_user")]
+        return [export for answer in answers for export in answer or ()]
+
+    def erase_user(self, unit: UnitOfWork, user_id: int) -> None:
+        """Let every plugin, and the core at last, forget one person. A failure undoes everything."""
+        for plugin in self._answerers("keyun_erase_user"):
+            self._one("keyun_erase_user", plugin, {"unit": unit, "user_id": user_id})
 
     def committed(self, event: Committed) -> None:
         """Tell every plugin about a committed event."""
         for plugin in self.plugins.values():
             try:
-                self._one("keyun_committed", plugin, {"event": event})
-            except Exception:
+                with self.budget.measured(plugin.name, "keyun_committed"):
+                    self._one("keyun_committed", plugin, {"event": event})
+            except FAILURES:
                 log.exception("plugin %s failed in keyun_committed", plugin.name)
 
     def demo(self) -> list[hookspecs.DemoFile]:
         """Demonstration files in the order they load."""
-        found: list[hookspecs.DemoFile] = self._collect("keyun_demo")
+        found: list[hookspecs.DemoFile] = self._guarded("keyun_demo", hookspecs.DemoFile)
         return sorted(found, key=lambda f: f.weight)
 
     def checks(self) -> list[hookspecs.Check]:
-        """What ``keyun doctor`` looks at."""
-        return self._collect("keyun_checks")
+        """What ``keyun doctor`` looks at; a plugin that cannot say is itself a problem."""
+        found: list[hookspecs.Check] = []
+        for plugin in self.plugins.values():
+            try:
+                found += listed(self._one("keyun_checks", plugin, {}), hookspecs.Check)
+            except FAILURES as e:
+                log.exception("plugin %s failed in keyun_checks", plugin.name)
+                problem = f"{plugin.name}: keyun_checks failed with {describe(e)}"
+                found.append(hookspecs.Check(f"checks of {plugin.name}", partial(list, [problem])))
+        return found
+
+
+def _complain_quietly(name: str, hook: str, error: BaseException) -> None:
+    """Log a failure without the text of the error: it may hold what was typed."""
+    log.error("plugin %s failed in %s: %s", name, hook, without_text(error))

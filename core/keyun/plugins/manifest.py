@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -14,10 +15,17 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 GROUP = "keyun.plugins"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
-RESERVED = frozenset({"core", "keyun", "alembic", "site", "api", "static", "admin"})
+#: Names of the core's own pages and paths, among others: a slot is both.
+RESERVED = frozenset(
+    {"core", "keyun", "alembic", "site", "api", "static", "admin", "account", "appearance", "healthz", "home",
+     "lang", "leaving", "login", "logout", "password", "readyz", "register", "review", "search", "subsites"}
+)  # fmt: skip
+FOLDER = re.compile(r"[a-z][a-z0-9_-]{1,60}")
+#: What lies below the instance and belongs to no plugin.
+KEPT = frozenset({"run", "search", "templates", "static", "purged", "backup", "backups", "keyun", "plugins"})
 TEXT = frozenset({"name", "title", "title_en", "summary", "api", "replaces", "extends", "command", "extra"})
-LISTS = frozenset({"requires", "after", "modules"})
-FLAGS = frozenset({"default"})
+LISTS = frozenset({"requires", "after", "modules", "files"})
+FLAGS = frozenset({"default", "screens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,11 @@ class Manifest:
     command: str = ""
     extra: str = ""
     modules: tuple[str, ...] = ()
+    #: Folders below the instance that hold what it derives; `keyun plugins purge` removes them.
+    files: tuple[str, ...] = ()
     default: bool = True
+    #: Whether texts wait for a reviewer while this plugin cannot be loaded, because it screens them.
+    screens: bool = False
 
     @property
     def slot(self) -> str:
@@ -103,6 +115,8 @@ def parse(data: dict[str, Any], path: Path, entry_point: EntryPoint) -> Manifest
         api = SpecifierSet(table.pop("api"))
     except (InvalidSpecifier, KeyError) as e:
         raise ValueError(f"{path}: api must be a version range such as '>=1.0,<2' ({e})") from None
+    if wrong := [f for f in table.get("files", ()) if not FOLDER.fullmatch(f) or f in KEPT]:
+        raise ValueError(f"{path}: files must name folders of its own below the instance, not {wrong[0]!r}")
     if table.get("replaces") and table.get("extends"):
         raise ValueError(f"{path}: replaces and extends exclude each other")
     values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in table.items()}
@@ -122,6 +136,19 @@ def _check_kind(path: Path, key: str, value: object) -> None:
     if not good:
         want = "true or false" if key in FLAGS else "a text" if key in TEXT else "a list of texts"
         raise ValueError(f"{path}: {key} must be {want}")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is installed: readable manifests, and what is wrong with the others, by name."""
+
+    manifests: Mapping[str, Manifest]
+    problems: Mapping[str, str]
+
+    @classmethod
+    def scan(cls) -> Installation:
+        """Look at every installed distribution; nothing is imported."""
+        return cls(*installed())
 
 
 def installed() -> tuple[dict[str, Manifest], dict[str, str]]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from keyun.access import anonymous
+from keyun.content import Content
+from keyun.content.types import Draft
+from keyun.db import Model
 from keyun.errors import PluginError
 from keyun.plugins.manager import Installation, PluginManager
+from keyun.plugins.manifest import NAME, RESERVED
+from keyun.testing import MakeApp, MakeSite
 
 WritePlugin = Callable[..., Path]
 
@@ -119,19 +126,24 @@ def test_wrong_settings_are_refused_and_named(write_plugin: WritePlugin) -> None
     assert "[plugin.calm]" in manager.faults["calm"][0] and "speed" in manager.faults["calm"][0]
 
 
-def test_two_plugins_that_declare_one_permission_are_told_apart(write_plugin: WritePlugin) -> None:
-    code = """
-    from keyun.plugins import Permission, Plugin, hookimpl
-    class P(Plugin):
-        @hookimpl
-        def keyun_permissions(self):
-            yield Permission("x.y.z", "x", "x", frozenset({"admin"}))
-    """
-    write_plugin("first", code)
-    write_plugin("second", code)
+IMPORTER = """
+from marshmallow import Schema
+from keyun.exchange import Importer
+from keyun.plugins import Plugin, hookimpl
+
+class P(Plugin):
+    @hookimpl
+    def keyun_importers(self):
+        yield Importer("seeds", "种子", Schema, print, "core.import.run")
+"""
+
+
+def test_two_plugins_that_declare_one_importer_are_told_apart(write_plugin: WritePlugin) -> None:
+    write_plugin("first", IMPORTER)
+    write_plugin("second", IMPORTER)
     manager = load("first", "second")
     assert list(manager.plugins) == ["first"]
-    assert "already declared by first" in manager.faults["second"][0]
+    assert "seeds is already declared by first" in manager.faults["second"][0]
 
 
 def test_a_failing_menu_drops_only_its_own_entries(
@@ -141,3 +153,82 @@ def test_a_failing_menu_drops_only_its_own_entries(
     write_plugin("bad", MENU.format(label="x").replace("yield MenuItem", "raise ValueError;  MenuItem"))
     assert [i.label for i in load("bad", "good").menu(anonymous())] == ["here"]
     assert "plugin bad failed in keyun_menu" in caplog.text
+
+
+def test_control_c_is_no_fault_of_a_plugin(write_plugin: WritePlugin) -> None:
+    write_plugin("busy", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load("busy")
+
+
+MODELS = """
+import sqlalchemy as sa
+from keyun.content import Content
+from keyun.db import Model
+from keyun.plugins import Plugin
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+class Thing(Content):
+    __tablename__ = "torn_thing"
+    __mapper_args__ = {"polymorphic_identity": "torn.thing"}
+    id: Mapped[int] = mapped_column(sa.ForeignKey(Content.id, ondelete="CASCADE"), primary_key=True)
+    other = relationship("Nothing")
+
+class P(Plugin):
+    pass
+"""
+
+
+def test_a_plugin_that_failed_leaves_no_trace_and_can_be_repaired_in_the_same_process(
+    write_plugin: WritePlugin, make_site: MakeSite
+) -> None:
+    package = write_plugin("torn", MODELS)
+    before = set(Model.metadata.tables), set(Content.__mapper__.polymorphic_map)
+    first, second = load("torn").faults, load("torn").faults
+    assert first == second and "'Nothing'" in first["torn"][0]
+    assert (set(Model.metadata.tables), set(Content.__mapper__.polymorphic_map)) == before
+    with make_site("popsci").reading() as unit:
+        assert unit.session.scalars(sa.select(Content)).all() == []
+    (package / "plugin.py").write_text("from keyun.plugins import Plugin\nclass P(Plugin): ...\n")
+    importlib.invalidate_caches()
+    assert load("torn").faults == {}
+
+
+def test_no_plugin_is_called_like_a_page_of_the_core(make_app: MakeApp) -> None:
+    app = make_app()
+    blueprints = {endpoint.partition(".")[0] for endpoint in app.view_functions if "." in endpoint}
+    paths = {str(rule).split("/")[1] for rule in app.url_map.iter_rules()}
+    free = {name for name in blueprints | paths if NAME.fullmatch(name)} - RESERVED
+    assert free == set(), "add them to keyun.plugins.manifest.RESERVED"
+
+
+def test_texts_wait_for_a_reviewer_while_a_plugin_that_screens_is_faulted(write_plugin: WritePlugin) -> None:
+    write_plugin("guard", "import nowhere_to_be_found", "screens = true")
+    write_plugin("other", "import nowhere_to_be_found")
+    draft = Draft("x.y", "题", "", "", "510000")
+    assert load("other").screen(anonymous(), draft) == []
+    verdicts = load("other", "guard").screen(anonymous(), draft)
+    assert [v.refused for v in verdicts] == [False]
+    assert "guard" in verdicts[0].reason
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("keyun_jobs", "keyun_jobs failed with TypeError: it returned int"),
+        ("keyun_content_types", "keyun_content_types failed with TypeError"),
+        ("keyun_importers", "keyun_importers failed with TypeError"),
+        ("keyun_search_sources", "keyun_search_sources failed with TypeError"),
+        ("keyun_api", "keyun_api failed with TypeError"),
+        ("keyun_exporters", "keyun_exporters failed with TypeError"),
+        ("keyun_content_fields", "keyun_content_fields failed with TypeError"),
+    ],
+)
+def test_a_declaration_of_the_wrong_kind_is_a_fault(write_plugin: WritePlugin, body: str, words: str) -> None:
+    write_plugin("odd", HEAD + f"    def {body}(self): return 42")
+    assert words in load("odd").faults["odd"][0]
+
+
+def test_a_plugin_that_asks_for_the_site_while_it_loads_is_told(write_plugin: WritePlugin) -> None:
+    write_plugin("early", HEAD + "    def keyun_jobs(self): return [self.site]")
+    assert "there is no site while plugins load" in load("early").faults["early"][0]

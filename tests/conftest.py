@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -9,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from keyun.scaffold import Names, write_distribution
+
 WritePlugin = Callable[..., Path]
+Scaffolded = Callable[..., Path]
+METADATA = """\
+Metadata-Version: 2.4
+Name: {name}
+Version: 0.1.0
+License-Expression: Apache-2.0
+Requires-Dist: keyun
+"""
 
 PLUGIN = """
 from keyun.plugins import Plugin, hookimpl
@@ -45,3 +56,24 @@ def write_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wr
     for module in list(sys.modules):
         if module.partition(".")[0] in written:
             del sys.modules[module]
+
+
+@pytest.fixture
+def scaffolded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scaffolded:
+    """``scaffolded("seed_fair")`` writes what ``keyun plugins new`` writes, here and for new processes."""
+
+    def write(name: str, title: str = "种子集市", metadata: str = METADATA) -> Path:
+        names = Names.of(name, title)
+        home = write_distribution(names, tmp_path)
+        info = home / f"keyun_plugin_{name}-0.1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(metadata.format(name=names.distribution), encoding="utf-8")
+        cls = "".join(part.capitalize() for part in name.split("_"))
+        point = f"[keyun.plugins]\n{name} = keyun_{name}.plugin:{cls}Plugin\n"
+        (info / "entry_points.txt").write_text(point, encoding="utf-8")
+        monkeypatch.syspath_prepend(str(home))
+        before = os.environ.get("PYTHONPATH")
+        monkeypatch.setenv("PYTHONPATH", f"{home}:{before}" if before else str(home))
+        return home
+
+    return write

@@ -1,0 +1,5 @@
+from keyun.plugins import Plugin
+
+
+class BrokenPlugin(Plugin):
+    pass

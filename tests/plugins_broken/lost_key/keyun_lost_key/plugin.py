@@ -1,0 +1,6 @@
+from keyun.plugins import Plugin
+from keyun_lost_key import models  # noqa: F401
+
+
+class BrokenPlugin(Plugin):
+    pass
