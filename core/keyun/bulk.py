@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keyun.db import Model, is_sqlite
+from keyun.db import Model, is_public_id, is_sqlite
 
-__all__ = ["insert_many", "known", "known_rows", "update_many"]
+__all__ = ["insert_many", "known", "known_ids", "known_rows", "update_many"]
 
 Values = Mapping[str, Any]
 
@@ -46,6 +46,20 @@ def known_rows(
         row[0]: dict(zip(names, row[1:], strict=True))
         for row in _among(session, key, columns, keys, conditions)
     }
+
+
+def known_ids(
+    session: Session, model: Any, names: Iterable[str | None], *conditions: sa.ColumnElement[bool]
+) -> dict[str, int]:
+    """The ids of rows of ``model`` by their external id, or by the public id of those that have none.
+
+    An export names a record that way, so its file can be read again.
+    """
+    wanted = list(names)
+    found = known(session, model.external_id, model.id, wanted, *conditions)
+    others = [n for n in wanted if n and n not in found and is_public_id(n)]
+    more = known(session, model.public_id, model.id, others, model.external_id.is_(None), *conditions)
+    return found | more
 
 
 def _among(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from keyun.errors import Invalid
 
-__all__ = ["Form", "RegionCode", "Text", "Words", "load"]
+__all__ = ["Day", "Form", "RegionCode", "Text", "Words", "load"]
 
 SEPARATORS = re.compile(r"[,，、;；\n\r]+")
 #: What marshmallow says, and what people read.
@@ -21,7 +22,7 @@ COMPLAINTS = (
     (r"Not a valid email address\.", "邮箱地址不对。 (Not an e-mail address.)"),
     (r"Not a valid boolean\.", "请填写是或否。 (Not yes or no.)"),
     (r"Unknown field\.", "没有这个字段。 (Unknown field.)"),
-    (r"Must be one of: (.*)", r"只能是 \1 之一。 (Must be one of \1)"),
+    (r"Must be one of: (.*?)\.?", r"只能是 \1 之一。 (Must be one of \1.)"),
     (r"Longer than maximum length (\d+)\.", r"最多 \1 个字。 (At most \1 characters.)"),
     (r"Length must be between (\d+) and (\d+)\.", r"须为 \1 至 \2 个字。 (\1 to \2 characters.)"),
     (r"Shorter than minimum length 1\.", "必填。 (Required.)"),
@@ -85,7 +86,7 @@ class Words(fields.Field[list[str]]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[str]:
         if isinstance(value, str):
-            value = SEPARATORS.split(value)
+            value = _listed(value) or SEPARATORS.split(value)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ValidationError("请填写关键词，用逗号分开。 (Give keywords separated by commas.)")
         words = list(dict.fromkeys(w for v in value if (w := storable(v).strip())))
@@ -95,6 +96,27 @@ class Words(fields.Field[list[str]]):
                 f" (At most {self.most} keywords of {self.length} characters.)"
             )
         return words
+
+
+class Day(fields.Date):
+    """A date whose value is text (``2027-03-31``), for places that hold JSON."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        return super()._deserialize(value, attr, data, **more).isoformat()
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> Any:
+        return value
+
+
+def _listed(text: str) -> list[str] | None:
+    """The list that ``text`` is in JSON, as an export writes words that hold a separator."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) and all(isinstance(v, str) for v in found) else None
 
 
 class RegionCode(fields.String):
@@ -144,6 +166,6 @@ def _texts(messages: Any) -> list[str]:
 
 def _words(message: str) -> str:
     for pattern, words in COMPLAINTS:
-        if re.fullmatch(pattern, message):
-            return re.sub(pattern, words, message)
+        if found := re.fullmatch(pattern, message):
+            return found.expand(words)
     return message

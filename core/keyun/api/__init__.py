@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyun.api.fields import Moment, Whole
-from keyun.api.operations import ApiBlueprint, operation
+from keyun.api.operations import ApiBlueprint, narrowed, operation
 from keyun.api.paging import Page, PageArguments, page
 from keyun.api.schemas import ItemDetailSchema, ItemSchema
 from keyun.api.values import item
@@ -25,6 +25,7 @@ __all__ = [
     "Whole",
     "item",
     "mount",
+    "narrowed",
     "operation",
     "page",
 ]

@@ -30,3 +30,11 @@ class Moment(fields.AwareDateTime):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(default_timezone=dt.UTC, **more)
+
+
+class Added(fields.Dict):
+    """The values of fields that plugins add, by ``<slot>.<field>``; described as ``Extensions``."""
+
+    def __init__(self) -> None:
+        text = "插件添加的字段 / fields that plugins add"
+        super().__init__(required=True, keys=fields.String(), metadata={"description": text})

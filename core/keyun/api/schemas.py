@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from keyun.api.fields import Moment, Whole
+from keyun.api.fields import Added, Moment, Whole
 from keyun.api.paging import PageArguments
 
 MAX_PAGE = 50
@@ -84,6 +84,7 @@ class ItemSchema(Schema):
     changed_at = Moment(required=True)
     expires_at = Moment(required=True, allow_none=True)
     page = fields.String(required=True, metadata={"description": "网页地址 / address of its page"})
+    extensions = Added()
 
 
 class ItemDetailSchema(ItemSchema):
@@ -105,7 +106,7 @@ class ItemArguments(PageArguments):
     """Which items."""
 
     type = fields.String(
-        load_default=None, validate=validate.Length(1, 60), metadata={"description": "见 /types"}
+        load_default=None, validate=validate.Length(1, 60), metadata={"description": "见 /types / see /types"}
     )
     region = fields.String(
         load_default=None, validate=CODE, metadata={"description": "含下级 / with all below"}

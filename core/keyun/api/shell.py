@@ -14,12 +14,12 @@ from keyun import __version__
 from keyun.access import public
 from keyun.api import core, problems
 from keyun.api.docs import chapters
-from keyun.errors import PluginError
-from keyun.plugins.base import Plugin
+from keyun.api.extensions import describe_added, with_extensions
+from keyun.plugins.mounting import API_ROOT as ROOT
+from keyun.plugins.mounting import mount_api
 from keyun.site import Site
 from keyun.web.context import actor
 
-ROOT = "/api/v1"
 DESCRIPTION = (
     "程序用 `Authorization: Bearer <密钥>`；没有密钥时只见公开内容。错误是 application/problem+json，"
     "时刻都带时区（UTC），列表用 `after` 翻页。"
@@ -50,15 +50,22 @@ def mount(app: Flask, site: Site) -> None:
     """See :func:`keyun.api.mount`."""
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.config["PAGINATION_HEADER_NAME"] = None
-    api = KeyunApi(app, spec_kwargs=_description(site))
+    config = site.runtime.config.site
+    api = make_api(app, f"{config['title']} / {config['title_en']} API")
     api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
     api.register_blueprint(core.blueprint(), url_prefix=ROOT)
     for plugin, blueprints in site.plugins.api():
-        for blueprint in blueprints:
-            _mount(api, plugin, blueprint)
-    app.register_blueprint(_pages(api), url_prefix=ROOT)
+        mount_api(api, plugin, blueprints)
+    app.register_blueprint(_pages(api, site), url_prefix=ROOT)
     app.before_request(_identify)
+
+
+def make_api(app: Flask, title: str) -> KeyunApi:
+    """The API of ``app``, without any operation yet."""
+    app.config["PAGINATION_HEADER_NAME"] = None
+    api = KeyunApi(app, spec_kwargs=_description(title))
+    api.ma_plugin.converter.add_attribute_function(describe_added)
+    return api
 
 
 def schema_name(schema: Any) -> str:
@@ -74,10 +81,9 @@ def schema_name(schema: Any) -> str:
     return prefix + (kind.__name__.removesuffix("Schema") or kind.__name__)
 
 
-def _description(site: Site) -> dict[str, Any]:
-    config = site.runtime.config.site
+def _description(title: str) -> dict[str, Any]:
     return {
-        "title": f"{config['title']} / {config['title_en']} API",
+        "title": title,
         "version": __version__,
         "openapi_version": "3.1.0",
         "info": {"description": DESCRIPTION},
@@ -87,27 +93,20 @@ def _description(site: Site) -> dict[str, Any]:
     }
 
 
-def _mount(api: Api, plugin: Plugin, blueprint: Any) -> None:
-    if blueprint.name != f"{plugin.slot}-api":
-        raise PluginError(
-            [f"{plugin.name}: API blueprint {blueprint.name!r} must be named '{plugin.slot}-api'"]
-        )
-    api.register_blueprint(blueprint, url_prefix=f"{ROOT}/{plugin.slot}{blueprint.url_prefix or ''}")
-
-
 def _identify() -> None:
     """Refuse a wrong key at once, and keep what only its holder may see out of every cache."""
     if problems.is_api():
         g.private_page = actor().is_user
 
 
-def _pages(api: Api) -> Blueprint:
+def _pages(api: Api, site: Site) -> Blueprint:
     pages = Blueprint("api", __name__)
+    converter = api.ma_plugin.converter
 
     @cache
     def spec() -> dict[str, Any]:
         described: dict[str, Any] = api.spec.to_dict()
-        return described
+        return with_extensions(described, site, converter)
 
     @public
     def openapi() -> Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import url_for
 
+from keyun.content.fields import values
 from keyun.content.models import Content
 from keyun.web.context import site
 
@@ -29,4 +30,5 @@ def item(one: Content) -> dict[str, Any]:
         "changed_at": one.changed_at,
         "expires_at": one.expires_at,
         "page": url_for(kind.endpoint, public_id=one.public_id),
+        "extensions": values(kind, one, "api"),
     }

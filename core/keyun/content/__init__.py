@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keyun.content.fields import Choice, ContentField, asked, conditions, given, merged, news, values
+from keyun.content.handout import content_exporter
 from keyun.content.intake import take_in
 from keyun.content.models import Content, Revision
 from keyun.content.render import markdown, plain
@@ -16,24 +18,36 @@ from keyun.content.services import (
     visible,
     withdraw,
 )
-from keyun.content.types import ContentType, Draft, Verdict
+from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE, ContentType, Draft, Verdict
 
 __all__ = [
+    "MAX_BODY",
+    "MAX_SUMMARY",
+    "MAX_TITLE",
+    "Choice",
     "Content",
+    "ContentField",
     "ContentType",
     "Draft",
     "Revision",
     "Verdict",
+    "asked",
     "change",
+    "conditions",
+    "content_exporter",
     "create",
     "find",
+    "given",
     "markdown",
+    "merged",
+    "news",
     "plain",
     "publish",
     "published",
     "reject",
     "release",
     "take_in",
+    "values",
     "visible",
     "withdraw",
 ]

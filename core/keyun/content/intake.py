@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from keyun.access import Actor
+from keyun.content.fields import merged, news
 from keyun.content.models import ENDED, Content, Revision
 from keyun.content.types import ContentType, Draft
+from keyun.db import is_public_id
 from keyun.exchange.types import Row, RowError, Written
 from keyun.uow import UnitOfWork
 
@@ -23,9 +25,14 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
     holds is published only when ``actor`` may review it; a row that says nothing new changes nothing.
     """
     unit.require(actor, IMPORT)
+    kind = unit.site.content_type(kind.name)
     names = [row["external_id"] for _, row in rows]
-    query = sa.select(kind.model).where(Content.type == kind.name, Content.external_id.in_(names))
-    known = {item.external_id: item for item in unit.session.scalars(query)}
+    # An export names an item that has no external id by its public id.
+    own = sa.and_(Content.external_id.is_(None), Content.public_id.in_([n for n in names if is_public_id(n)]))
+    query = sa.select(kind.model).where(
+        Content.type == kind.name, sa.or_(Content.external_id.in_(names), own)
+    )
+    known = {item.external_id or item.public_id: item for item in unit.session.scalars(query)}
     errors: list[RowError] = []
     written: dict[str, list[Content]] = {"created": [], "changed": []}
     for number, row in rows:
@@ -39,7 +46,7 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
             item = known[row["external_id"]] = _new(actor, unit, kind, row["external_id"], values, held)
             unit.session.add(item)
             written["created"].append(item)
-        elif item.state not in ENDED and _change(actor, unit, item, values, held):
+        elif item.state not in ENDED and _change(actor, unit, kind, item, values, held):
             written["changed"].append(item)
     unit.session.flush()
     for verb, items in written.items():
@@ -55,19 +62,23 @@ def _judge(
     region = values.get("region")
     if region and region not in unit.site.regions:
         return "", [f"行政区划代码 {region} 不存在。 (Unknown region code.)"]
-    draft = Draft(
-        kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, values
-    )
+    flat = {k: v for k, v in values.items() if k != "extra"} | _added(kind, values)
+    draft = Draft(kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, flat)
     verdicts = unit.site.plugins.screen(actor, draft)
     refused = [v.reason for v in verdicts if v.refused]
     return " ".join(v.reason for v in verdicts), refused
+
+
+def _added(kind: ContentType, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of added fields by key, as a form names them."""
+    return {f.key: f.value_of(values.get("extra", {})) for f in kind.fields}
 
 
 def _new(
     actor: Actor, unit: UnitOfWork, kind: ContentType, external_id: str, values: Mapping[str, Any], held: str
 ) -> Content:
     item = kind.model(
-        **values,
+        **{"extra": {}, **values},
         type=kind.name,
         external_id=external_id,
         owner_id=actor.user_id,
@@ -78,7 +89,10 @@ def _new(
     return item
 
 
-def _change(actor: Actor, unit: UnitOfWork, item: Content, values: Mapping[str, Any], held: str) -> bool:
+def _change(
+    actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, values: Mapping[str, Any], held: str
+) -> bool:
+    values = {**values, "extra": merged(item.extra, news(kind, item.extra, values.get("extra", {})))}
     new = {name: value for name, value in values.items() if getattr(item, name) != value}
     for name, value in new.items():
         setattr(item, name, value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 import mistune
 import nh3
 from markupsafe import Markup
@@ -11,12 +14,14 @@ TAGS = {
     "h2", "h3", "h4", "a", "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
 
+#: What may be a mark or a reference; a text without any of these is plain already.
+MARKS = re.compile(r"[<>&*_`~|#=\[\]\\]|^\s*[-+0-9]", re.MULTILINE)
+
 
 def markdown(text: str) -> Markup:
     """Render ``text``; no images, no scripts, links open without a referrer."""
-    html = mistune.create_markdown(escape=True, hard_wrap=True, plugins=["table", "strikethrough"])(text)
     clean = nh3.clean(
-        str(html),
+        str(_renderer()(text)),
         tags=TAGS,
         attributes={"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
@@ -25,8 +30,15 @@ def markdown(text: str) -> Markup:
     return Markup(clean)
 
 
+@cache
+def _renderer() -> mistune.Markdown:
+    """Made once: putting it together costs as much as a short text."""
+    return mistune.create_markdown(escape=True, hard_wrap=True, plugins=["table", "strikethrough"])
+
+
 def plain(text: str, limit: int = 160) -> str:
     """The text without its marks, cut to ``limit`` characters."""
-    clean = nh3.clean(str(mistune.html(text)), tags=set())
-    flat = " ".join(Markup(clean).unescape().split())
+    if MARKS.search(text):
+        text = Markup(nh3.clean(str(mistune.html(text)), tags=set())).unescape()
+    flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm.exc import StaleDataError
 
 from keyun.access import Actor
+from keyun.content.fields import merged
 from keyun.content.models import ENDED, Content, Revision
 from keyun.content.types import ContentType, Draft
 from keyun.errors import Conflict, Invalid, NotFound
@@ -52,10 +53,11 @@ def find(actor: Actor, unit: UnitOfWork, model: type[C], public_id: str) -> C:
 def create(actor: Actor, unit: UnitOfWork, kind: ContentType, data: Mapping[str, Any]) -> Content:
     """Write a draft of type ``kind`` that belongs to ``actor``."""
     unit.require(actor, f"{kind.name}.create")
+    kind = unit.site.content_type(kind.name)
     values = load(kind.schema(), data)
     _check_region(unit, values.get("region"))
     item = kind.model(
-        **values,
+        **{"extra": {}, **values},
         type=kind.name,
         state="draft",
         owner_id=actor.user_id,
@@ -87,6 +89,7 @@ def change(
     kind = unit.site.content_type(item.type)
     values = load(kind.schema(), data, partial=True)
     _check_region(unit, values.get("region"))
+    values["extra"] = merged(item.extra, values.get("extra", {}))
     for name, value in values.items():
         setattr(item, name, value)
     item.changed_at = unit.now

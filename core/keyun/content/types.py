@@ -11,6 +11,7 @@ from marshmallow import Schema
 from keyun.access import Permission
 
 if TYPE_CHECKING:
+    from keyun.content.fields import ContentField
     from keyun.content.models import Content
 
 #: A text of any kind is bounded; the database and the analyzers stay safe.
@@ -24,7 +25,8 @@ class ContentType:
     """A kind of content that a plugin brings.
 
     ``name`` is ``<slot>.<type>`` and the polymorphic identity of ``model``; ``schema`` loads and dumps
-    the fields people write; ``endpoint`` is the page of one item and takes ``public_id``.
+    the fields people write; ``endpoint`` is the page of one item and takes ``public_id``. In
+    ``site.types`` the schema also has the ``fields`` that other plugins add.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ContentType:
     title: str
     title_en: str
     level: int = 1
+    fields: tuple[ContentField, ...] = ()
 
     def permissions(self) -> tuple[Permission, ...]:
         """The four permissions every type needs: create, edit, publish, withdraw."""

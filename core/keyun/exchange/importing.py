@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 
 from keyun.access import Actor
 from keyun.db import is_sqlite
-from keyun.errors import Invalid
-from keyun.exchange.columns import REASONS, ROW, match
-from keyun.exchange.readers import Raw, Table, opened
+from keyun.errors import Invalid, KeyunError
+from keyun.exchange.columns import ROW, match
+from keyun.exchange.exporting import unescaped
+from keyun.exchange.readers import Raw, Table, format_of, opened
 from keyun.exchange.refused import RefusedFile, original
 from keyun.exchange.types import Importer, Row, RowError, Written
 from keyun.forms import complaint
@@ -24,6 +26,7 @@ from keyun.forms import complaint
 if TYPE_CHECKING:
     from keyun.site import Site
 
+log = logging.getLogger(__name__)
 CHUNK = 1000
 #: After how many chunks PostgreSQL takes stock of its tables: soon, and when they are large.
 STOCK_AFTER = (1, 100)
@@ -72,7 +75,7 @@ def run(
         report.notes += [*table.notes, *([f"columns left out: {', '.join(unknown)}"] if unknown else [])]
         for note in report.notes:
             progress(f"{path.name}: {note}")
-        rows = _rows(table, names)
+        rows = _rows(table, names, format_of(path, kind) == "xlsx")
         with RefusedFile(target, _columns(table, names, schema), names) as refused:
             for count, chunk in enumerate(_chunks(rows), start=1):
                 good, bad = check(schema, importer.key, chunk, seen)
@@ -90,12 +93,16 @@ def run(
     return report
 
 
-def _rows(table: Table, names: Mapping[str, str]) -> Iterator[Raw]:
-    """The records; in a file of refused rows, without the marks that were put before formulas."""
+def _rows(table: Table, names: Mapping[str, str], is_sheet: bool) -> Iterator[Raw]:
+    """The records; in a file that we wrote ourselves, without the marks that make cells harmless."""
     rows = table.rows(names)
-    if table.columns[:2] == [ROW, REASONS]:
-        return (r._replace(values={k: original(v) for k, v in r.values.items()}) for r in rows)
-    return rows
+    if table.columns[:1] != [ROW]:
+        return rows
+
+    def plain(value: Any) -> Any:
+        return original(unescaped(value) if is_sheet else value)
+
+    return (r._replace(values={k: plain(v) for k, v in r.values.items()}) for r in rows)
 
 
 def _columns(table: Table, names: Mapping[str, str], schema: Schema) -> list[str]:
@@ -163,6 +170,8 @@ def _write(
     try:
         with site.writing() as unit:
             written = importer.write(actor, unit, rows)
+            if not isinstance(written, Written):
+                raise TypeError(f"write returned {type(written).__name__}, not Written")
             if dry_run:
                 raise _Undo
     except _Undo:
@@ -176,6 +185,15 @@ def _write(
         halves = [_write(site, importer, actor, part, dry_run) for part in (rows[:middle], rows[middle:])]
         errors = [e for h in halves for e in h.errors]
         return Written(sum(h.created for h in halves), sum(h.changed for h in halves), errors)
+    except (KeyunError, sa.exc.SQLAlchemyError):
+        raise
+    # An importer may be a stranger's.
+    except (Exception, SystemExit) as e:
+        log.exception("importer %s failed", importer.name)
+        raise KeyunError(
+            f"importer {importer.name} failed at records {rows[0][0]} to {rows[-1][0]} "
+            f"({type(e).__name__}: {e}); earlier ones are in; repair it and import the same file again"
+        ) from e
     return written
 
 

@@ -1,8 +1,8 @@
-"""What an importer is."""
+"""What an importer and an exporter are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,3 +51,26 @@ class Importer:
     permission: str
     #: The column that tells one record from another.
     key: str = "external_id"
+    #: The content type it writes; the fields that plugins add to that type become columns too.
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Something that ``keyun export`` can write, in the columns its importer reads.
+
+    ``schema`` names the columns and their order. ``read`` checks ``permission`` and yields one mapping
+    for each record, column to plain value (text, number, truth, list of texts, None), in chunks, so that
+    memory stays bounded. ``personal`` are the columns that hold personal data.
+    """
+
+    name: str
+    title: str
+    schema: type[Schema]
+    read: Callable[[Actor, UnitOfWork], Iterator[Row]]
+    permission: str
+    personal: tuple[str, ...] = ()
+    #: The content type it reads; the fields that plugins add to that type become columns too.
+    type: str = ""
+    #: What a reader of the file should know, such as what is left out.
+    note: str = ""

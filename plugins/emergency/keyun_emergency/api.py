@@ -6,11 +6,11 @@ import uuid
 from typing import Any
 
 from keyun.access import public
-from keyun.api import ApiBlueprint, item, operation
+from keyun.api import ApiBlueprint, item, narrowed, operation
 from keyun.content import find
 from keyun.web.context import actor, reading
 from keyun_emergency import schemas, services
-from keyun_emergency.models import Resource
+from keyun_emergency.models import RESOURCE, Resource
 
 
 def blueprint(name: str) -> ApiBlueprint:
@@ -23,6 +23,7 @@ def blueprint(name: str) -> ApiBlueprint:
         schemas.ResourcePageSchema,
         "应急科普资料 / Resources",
         query=schemas.ResourceArguments,
+        lists=RESOURCE,
     )
     operation(
         api,
@@ -37,7 +38,9 @@ def blueprint(name: str) -> ApiBlueprint:
 @public
 def resources(query: dict[str, Any]) -> dict[str, Any]:
     """Published resources, newest first, of one hazard or all."""
-    found = services.resources(actor(), reading(), query["hazard"], query["after"], query["limit"])
+    found = services.resources(
+        actor(), reading(), query["hazard"], query["after"], query["limit"], narrowed(RESOURCE)
+    )
     return {"notice": services.NOTICE, "items": [_item(r) for r in found.items], "next": found.next}
 
 

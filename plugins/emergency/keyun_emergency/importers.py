@@ -8,13 +8,14 @@ from keyun.access import Actor
 from keyun.content import take_in
 from keyun.exchange import Importer, Row, Written
 from keyun.uow import UnitOfWork
+from keyun_emergency.models import RESOURCE
 from keyun_emergency.schemas import ResourceRow
 from keyun_emergency.services import resource_type
 
 
 def importers() -> tuple[Importer, ...]:
     """What this plugin can import."""
-    return (Importer("resources", "应急科普资料", ResourceRow, write, "core.import.run"),)
+    return (Importer("resources", "应急科普资料", ResourceRow, write, "core.import.run", type=RESOURCE),)
 
 
 def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:

@@ -10,11 +10,11 @@ from flask import Blueprint
 from flask_babel import lazy_gettext as _
 
 from keyun.access import Actor
-from keyun.content import ContentType, Draft, Verdict
-from keyun.exchange import Importer
+from keyun.content import ContentField, ContentType, Draft, Verdict
+from keyun.exchange import Exporter, Importer
 from keyun.plugins import DemoFile, MenuItem, Permission, Plugin, hookimpl
 from keyun.search import SearchSource
-from keyun_emergency import api, importers, services, views
+from keyun_emergency import api, exporters, importers, services, views
 from keyun_emergency.models import RESOURCE
 
 if TYPE_CHECKING:
@@ -41,8 +41,16 @@ class EmergencyPlugin(Plugin):
         yield services.resource_type()
 
     @hookimpl
+    def keyun_content_fields(self) -> Iterable[ContentField]:
+        yield services.hazard_field()
+
+    @hookimpl
     def keyun_importers(self) -> Iterable[Importer]:
         return importers.importers()
+
+    @hookimpl
+    def keyun_exporters(self) -> Iterable[Exporter]:
+        return exporters.exporters()
 
     @hookimpl
     def keyun_menu(self, actor: Actor) -> Iterable[MenuItem]:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from marshmallow import fields
 from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.api import Page, page
-from keyun.content import ContentType, Draft, Verdict, published
+from keyun.content import Choice, Content, ContentField, ContentType, Draft, Verdict, published
 from keyun.plugins import Permission
 from keyun.uow import UnitOfWork
-from keyun_emergency.models import RESOURCE, Resource
+from keyun_emergency.models import HAZARDS, RESOURCE, Resource
 from keyun_emergency.schemas import ResourceSchema
 
 PAGE_SIZE = 20
@@ -43,6 +44,14 @@ def resource_type() -> ContentType:
     )
 
 
+def hazard_field() -> ContentField:
+    """Which hazard an article of the popular science library is about, if any."""
+    choices = tuple(Choice(h.code, h.title, h.title_en) for h in HAZARDS)
+    return ContentField(
+        "popsci.article", "hazard", fields.String(), "相关灾种", "Hazard", choices=choices, filter=True
+    )
+
+
 def permissions() -> tuple[Permission, ...]:
     """Editors write; others read."""
     editors = frozenset({"editor", "staff", "admin"})
@@ -60,19 +69,23 @@ def resources(
     hazard: str | None = None,
     after: str | None = None,
     limit: int = PAGE_SIZE,
+    conditions: Sequence[sa.ColumnElement[bool]] = (),
 ) -> Page[Resource]:
     """A page of public resources, newest first; open to everyone, so there is nothing to check.
+
+    ``conditions`` narrow it down by fields that plugins add.
 
     :raises Invalid: when ``after`` is not the ``next`` of a page.
     """
     query = (
         sa.select(Resource)
-        .where(Resource.type == RESOURCE, published(unit.now))
+        .where(Resource.type == RESOURCE, published(unit.now), *conditions)
         .options(joinedload(Resource.organization))
     )
     if hazard is not None:
         query = query.where(Resource.hazard == hazard)
-    keys: Sequence[Any] = (Resource.published_at, Resource.id)
+    # The columns of one table, so that an index leads through the list.
+    keys: Sequence[Any] = (Content.published_at, Content.id)
     return page(unit.session, query, keys, after=after, limit=limit)
 
 

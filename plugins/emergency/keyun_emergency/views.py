@@ -10,12 +10,13 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from keyun.access import public, requires
-from keyun.content import change, create, find, publish, withdraw
+from keyun.content import asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
-from keyun.web.context import actor, reading, site, writing
+from keyun.regions import concerning
+from keyun.web.context import actor, default_region, reading, region_asked, site, writing
 from keyun_emergency import services
 from keyun_emergency.models import HAZARDS, RESOURCE, Resource
-from keyun_emergency.schemas import CODES, ResourceSchema
+from keyun_emergency.schemas import CODES
 
 Answer = str | Response | tuple[str, int]
 
@@ -36,12 +37,16 @@ def blueprint(name: str) -> Blueprint:
 @public
 def index() -> str:
     """The hazards, and what there is about one of them or all."""
-    asked = request.args.get("hazard")
-    hazard = asked if asked in CODES else None
-    found = services.resources(actor(), reading(), hazard, request.args.get("after") or None)
+    named = request.args.get("hazard")
+    hazard = named if named in CODES else None
+    kind = site().content_type(RESOURCE)
+    added = asked(kind, request.args)
+    after = request.args.get("after") or None
+    narrowed = (*conditions(kind, added), concerning(Resource.region, region_asked()))
+    found = services.resources(actor(), reading(), hazard, after, conditions=narrowed)
     writes = site().access.allows(actor(), f"{RESOURCE}.create")
     own = services.drafts(actor(), reading()) if writes else ()
-    return render_template("emergency/index.html", found=found, hazard=hazard, drafts=own)
+    return render_template("emergency/index.html", found=found, added=added, hazard=hazard, drafts=own)
 
 
 @public
@@ -54,7 +59,9 @@ def show(public_id: uuid.UUID) -> str:
 def new() -> Answer:
     """Write a resource; it is published at once or kept as a draft."""
     if request.method == "GET":
-        return render_template("emergency/edit.html", item=None, values={}, errors={})
+        return render_template(
+            "emergency/edit.html", item=None, values={"region": default_region()}, errors={}
+        )
     try:
         with writing() as unit:
             item = create(actor(), unit, services.resource_type(), request.form.to_dict())
@@ -72,7 +79,10 @@ def edit(public_id: uuid.UUID) -> Answer:
     reading().require(actor(), f"{RESOURCE}.edit", seen)
     if request.method == "GET":
         return render_template(
-            "emergency/edit.html", item=seen, values=ResourceSchema().dump(seen), errors={}
+            "emergency/edit.html",
+            item=seen,
+            values=site().content_type(seen.type).schema().dump(seen),
+            errors={},
         )
     try:
         with writing() as unit:

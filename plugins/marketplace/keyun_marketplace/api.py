@@ -10,14 +10,26 @@ from marshmallow import RAISE, Schema, fields, validate
 from sqlalchemy.orm import joinedload
 
 from keyun.access import public, requires
-from keyun.api import ApiBlueprint, ItemDetailSchema, ItemSchema, PageArguments, Whole, item, operation, page
-from keyun.content import find, published
+from keyun.api import (
+    ApiBlueprint,
+    ItemDetailSchema,
+    ItemSchema,
+    PageArguments,
+    Whole,
+    item,
+    narrowed,
+    operation,
+    page,
+)
+from keyun.content import Content, find, published
 from keyun.regions import subtree
 from keyun.web.context import actor, reading, writing
 from keyun_marketplace import services
-from keyun_marketplace.matchmaking import Found, Matched, match_item, match_text
-from keyun_marketplace.models import Need, Offer
+from keyun_marketplace.matchmaking import Matched, match_item, match_text
+from keyun_marketplace.models import NEED, OFFER, Need, Offer
+from keyun_marketplace.scoring import Found
 
+ADDED = "插件添加的字段，见 Extensions / fields that plugins add, see Extensions"
 CODE = validate.Regexp(r"^[0-9]{6}\Z", error="地区代码是六位数字。 (A region code has six digits.)")
 
 
@@ -114,6 +126,7 @@ class SentenceBody(Schema):
 
     text = fields.String(required=True, validate=validate.Length(2, 2000))
     region = fields.String(required=True, validate=CODE)
+    extensions = fields.Dict(keys=fields.String(), load_default=dict, metadata={"description": ADDED})
 
 
 class MatchBody(Schema):
@@ -130,8 +143,8 @@ class MatchBody(Schema):
 def blueprint(name: str) -> ApiBlueprint:
     """``/api/v1/marketplace``."""
     api = ApiBlueprint(name, __name__, description="供需市场 / Marketplace")
-    operation(api, "/offers", offers, OfferPageSchema, "科技所能 / Offers", query=ListArguments)
-    operation(api, "/needs", needs, NeedPageSchema, "科技所需 / Needs", query=ListArguments)
+    operation(api, "/offers", offers, OfferPageSchema, "科技所能 / Offers", query=ListArguments, lists=OFFER)
+    operation(api, "/needs", needs, NeedPageSchema, "科技所需 / Needs", query=ListArguments, lists=NEED)
     said = "发布需求 / Post a need"
     operation(
         api, "/needs", post_need, NeedDetailSchema, said, body=SentenceBody, methods=["POST"], status=201
@@ -163,14 +176,14 @@ def blueprint(name: str) -> ApiBlueprint:
 @public
 def offers(query: dict[str, Any]) -> dict[str, Any]:
     """Published offers, newest first, of one field and region or all."""
-    found = _page(Offer, query)
+    found = _page(Offer, OFFER, query)
     return {"items": [_offer(o) for o in found.items], "next": found.next}
 
 
 @public
 def needs(query: dict[str, Any]) -> dict[str, Any]:
     """Published needs, newest first, of one field and region or all."""
-    found = _page(Need, query)
+    found = _page(Need, NEED, query)
     return {"items": [_need(n) for n in found.items], "next": found.next}
 
 
@@ -192,7 +205,7 @@ def need(public_id: uuid.UUID) -> dict[str, Any]:
 def post_need(body: dict[str, Any]) -> dict[str, Any]:
     """Publish a need from one sentence and a region; ask for its matches right after."""
     with writing() as unit:
-        made = services.post_sentence(actor(), unit, body)
+        made = services.post_sentence(actor(), unit, body.pop("extensions") | body)
         return _need(made) | {"body": made.body}
 
 
@@ -216,14 +229,15 @@ def match(body: dict[str, Any]) -> dict[str, Any]:
     return _matched(match_text(actor(), reading(), body["text"], body["region"], body["top"]))
 
 
-def _page(model: Any, query: dict[str, Any]) -> Any:
+def _page(model: Any, kind: str, query: dict[str, Any]) -> Any:
     unit = reading()
-    wanted = sa.select(model).where(published(unit.now)).options(joinedload(model.organization))
+    public = (Content.type == kind, published(unit.now), *narrowed(kind))
+    wanted = sa.select(model).where(*public).options(joinedload(model.organization))
     if query["region"]:
         wanted = wanted.where(model.region.between(*subtree(query["region"])))
     if query["discipline"]:
         wanted = wanted.where(model.discipline == query["discipline"])
-    keys = (model.published_at, model.id)
+    keys = (Content.published_at, Content.id)
     return page(unit.session, wanted, keys, after=query["after"], limit=query["limit"])
 
 

@@ -13,8 +13,9 @@ from keyun.cli.console import Console, Group, pass_console
 from keyun.content import find
 from keyun.errors import Invalid
 from keyun_marketplace import matchmaking
-from keyun_marketplace.matchmaking import Found, Matched
+from keyun_marketplace.matchmaking import Matched
 from keyun_marketplace.models import Need
+from keyun_marketplace.scoring import Found
 
 
 def commands() -> Iterable[click.Command]:

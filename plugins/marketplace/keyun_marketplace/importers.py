@@ -11,11 +11,11 @@ from marshmallow import fields, validate
 
 from keyun.access import Actor
 from keyun.accounts import Organization, User
-from keyun.content import Content, ContentType
-from keyun.db import public_id
-from keyun.exchange import Importer, Row, RowError, Written, insert_many, known, known_rows, update_many
+from keyun.content import Content, ContentType, merged, news
+from keyun.db import is_public_id, public_id
+from keyun.exchange import Importer, Row, RowError, Written, insert_many, known_ids, known_rows, update_many
 from keyun.uow import UnitOfWork
-from keyun_marketplace.models import PERSON, Need, Offer, Person
+from keyun_marketplace.models import NEED, OFFER, PERSON, Need, Offer, Person
 from keyun_marketplace.schemas import NeedSchema, OfferSchema, PersonSchema
 from keyun_marketplace.services import need_type, offer_type
 
@@ -27,9 +27,8 @@ FIXED = {
     "voucher": "",
     "version": 1,
     "note": "",
-    "extra": {},
 }
-CONTENT_COLUMNS = ("title", "summary", "body", "region", "owner_id", "organization_id")
+CONTENT_COLUMNS = ("title", "summary", "body", "region", "owner_id", "organization_id", "extra")
 
 
 class OfferRow(OfferSchema):
@@ -62,8 +61,8 @@ def importers() -> tuple[Importer, ...]:
     """What the marketplace can import."""
     permission = "core.import.run"
     return (
-        Importer("offers", "科技所能", OfferRow, _content_writer(offer_type(), Offer), permission),
-        Importer("needs", "科技所需", NeedRow, _content_writer(need_type(), Need), permission),
+        Importer("offers", "科技所能", OfferRow, _writer(offer_type(), Offer), permission, type=OFFER),
+        Importer("needs", "科技所需", NeedRow, _writer(need_type(), Need), permission, type=NEED),
         Importer("people", "可联系的科技工作者", PersonRow, write_people, permission, key="user"),
     )
 
@@ -78,7 +77,7 @@ class _References:
     items: Mapping[str, Mapping[str, Any]]
 
 
-def _content_writer(kind: ContentType, model: type[Content]) -> Any:
+def _writer(kind: ContentType, model: type[Content]) -> Any:
     def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
         unit.require(actor, "core.import.run")
         refer = _look_up(unit, kind, model, rows)
@@ -89,7 +88,7 @@ def _content_writer(kind: ContentType, model: type[Content]) -> Any:
             if reasons:
                 errors.append(RowError(number, "; ".join(reasons), row))
             else:
-                good.append((number, _resolved(refer, row)))
+                good.append((number, _resolved(unit.site.content_type(kind.name), refer, row)))
         new = [v for _, v in good if v["external_id"] not in refer.items]
         old = [
             v | {"id": refer.items[v["external_id"]]["id"]}
@@ -108,8 +107,8 @@ def _look_up(
 ) -> _References:
     session = unit.session
     return _References(
-        known(session, User.external_id, User.id, {r.get("owner") for _, r in rows}),
-        known(session, Organization.external_id, Organization.id, {r.get("organization") for _, r in rows}),
+        known_ids(session, User, {r.get("owner") for _, r in rows}),
+        known_ids(session, Organization, {r.get("organization") for _, r in rows}),
         _stored(unit, kind, model, [r["external_id"] for _, r in rows]),
     )
 
@@ -118,7 +117,13 @@ def _stored(
     unit: UnitOfWork, kind: ContentType, model: type[Content], external_ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     columns = [Content.id, *(getattr(Content, c) for c in CONTENT_COLUMNS)]
-    found = known_rows(unit.session, Content.external_id, columns, external_ids, Content.type == kind.name)
+    of_type = Content.type == kind.name
+    found = known_rows(unit.session, Content.external_id, columns, external_ids, of_type)
+    # An export names what has no external id by its public id.
+    others = [e for e in external_ids if e not in found and is_public_id(e)]
+    found |= known_rows(
+        unit.session, Content.public_id, columns, others, of_type, Content.external_id.is_(None)
+    )
     if not found:
         return {}
     own = model.__table__
@@ -143,11 +148,13 @@ def _reasons(unit: UnitOfWork, known: _References, row: Row) -> list[str]:
     return reasons
 
 
-def _resolved(known: _References, row: Row) -> dict[str, Any]:
+def _resolved(kind: ContentType, known: _References, row: Row) -> dict[str, Any]:
     values = dict(row)
     owner, organization = values.pop("owner", None), values.pop("organization", None)
     values["owner_id"] = known.users[owner] if owner else None
     values["organization_id"] = known.organizations[organization] if organization else None
+    stored = known.items.get(row["external_id"], {}).get("extra", {})
+    values["extra"] = merged(stored, news(kind, stored, values.get("extra", {})))
     return values
 
 
@@ -201,7 +208,7 @@ def write_people(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]
     """Write the profiles of people who were imported as users before."""
     unit.require(actor, "core.import.run")
     names = {r["user"] for _, r in rows}
-    users = known(unit.session, User.external_id, User.id, names)
+    users = known_ids(unit.session, User, names)
     people = {
         p.user_id: p
         for p in unit.session.scalars(sa.select(Person).where(Person.user_id.in_(users.values())))

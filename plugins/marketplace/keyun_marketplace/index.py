@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from keyun.errors import KeyunError
-from keyun.events import Committed, Cursor, Event, after, peek
-from keyun.events.follow import head
-from keyun.search.analysis import analyzer
+from keyun.events import Committed, Cursor, Event, Lag, head, lag_behind, peek
+from keyun.search import analyzer
 from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_marketplace import records
@@ -160,15 +157,10 @@ def rebuild(site: Site, name: str, progress: Progress = lambda text: None) -> in
     return segment.size
 
 
-def unread(site: Site, unit: UnitOfWork, name: str) -> int:
-    """How many events the files of one side have not seen, counted up to 100,000."""
+def lag(site: Site, unit: UnitOfWork, name: str) -> Lag:
+    """How far the files of one side are behind; questions see the unread events all the same."""
     cursor = _read(folder(site, name), Weights())[1]
-    wanted = (
-        sa.select(Event.id)
-        .where(after(unit.session, cursor), Event.subject_type.in_(sides()[name].types))
-        .limit(100_000)
-    )
-    return int(unit.session.scalar(sa.select(sa.func.count()).select_from(wanted.subquery())) or 0)
+    return lag_behind(unit.session, cursor, Event.subject_type.in_(sides()[name].types))
 
 
 def _read(place: Path, weights: Weights) -> tuple[Segment, Cursor]:

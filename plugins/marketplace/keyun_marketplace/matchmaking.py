@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+from flask_babel import lazy_gettext as _
 from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
-from keyun.content import Content, published
-from keyun.content.render import plain
+from keyun.content import Content, plain, published, values
 from keyun.errors import KeyunError
 from keyun.events import Committed
+from keyun.plugins import Derived
 from keyun.site import Site
 from keyun.uow import UnitOfWork
-from keyun_marketplace import index
+from keyun_marketplace import index, scoring
 from keyun_marketplace.matching.engine import Answer
-from keyun_marketplace.matching.records import Candidate, Part, Query
+from keyun_marketplace.matching.records import Candidate, Query
 from keyun_marketplace.models import NEED, OFFER, PERSON, Match, Need, Offer, Person
 from keyun_marketplace.records import day, query_of
+from keyun_marketplace.scoring import Found
 
 PEOPLE = 6
 #: An inbox shows what scores at least this share of the best match, and no more than so many.
@@ -33,25 +36,6 @@ NO_WORDS = (
 NOTHING = (
     "暂时没有匹配的内容；换个说法，或补充关键词和领域。 (No match yet: add keywords or use other words.)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One match as a page shows it. Of a person it holds no name."""
-
-    kind: str
-    target_id: int
-    public_id: str
-    title: str
-    summary: str
-    region: str | None
-    discipline: str | None
-    owner: str
-    keywords: Sequence[str]
-    score: float
-    parts: Sequence[Part]
-    owner_id: int | None
-    can_ask: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +74,24 @@ def _match(actor: Actor, unit: UnitOfWork, side: str, query: Query, top: int | N
     matcher = live.matcher(unit)
     most = top or int(unit.site.plugins.settings("marketplace")["matches"])
     kinds = {"offer": most, "person": top or PEOPLE} if side == "offers" else {"need": most}
-    answer = matcher.match(query, kinds)
-    found = _shown(actor, unit, answer)
+    answer = scoring.answered(unit.site, side, matcher, query, scoring.widened(unit.site, kinds))
+    found = _best(scoring.ranked(unit.site, query, _shown(actor, unit, answer)), kinds)
     if not answer.usable:
         return Matched(reason=NO_WORDS, behind=live.behind)
     people = [f for f in found if f.kind == "person"]
     items = [f for f in found if f.kind != "person"]
-    ranked = sorted(found, key=lambda f: -f.score)
-    return Matched(items, people, "" if found else NOTHING, live.behind, ranked)
+    return Matched(items, people, "" if found else NOTHING, live.behind, found)
+
+
+def _best(ranked: Sequence[Found], kinds: Mapping[str, int]) -> list[Found]:
+    """The first of each kind, as many as are asked for."""
+    found: list[Found] = []
+    left = dict(kinds)
+    for f in ranked:
+        if left.get(f.kind, 0) > 0:
+            left[f.kind] -= 1
+            found.append(f)
+    return found
 
 
 def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
@@ -110,7 +104,7 @@ def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
         if c.kind == "person" and -c.key in people:
             found.append(_person(actor, c, people[-c.key]))
         elif c.kind != "person" and c.key in items:
-            found.append(_item(actor, c, items[c.key]))
+            found.append(_item(actor, unit, c, items[c.key]))
     return found
 
 
@@ -131,7 +125,7 @@ def _people(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Person]:
     return {p.id: p for p in unit.session.scalars(query)}
 
 
-def _item(actor: Actor, c: Candidate, item: Offer | Need) -> Found:
+def _item(actor: Actor, unit: UnitOfWork, c: Candidate, item: Offer | Need) -> Found:
     return Found(
         kind=c.kind,
         target_id=item.id,
@@ -146,6 +140,8 @@ def _item(actor: Actor, c: Candidate, item: Offer | Need) -> Found:
         parts=c.parts,
         owner_id=item.owner_id,
         can_ask=item.owner_id is not None and not actor.owns(item),
+        day=day(item.published_at or item.changed_at),
+        added=values(unit.site.content_type(item.type), item),
     )
 
 
@@ -164,6 +160,7 @@ def _person(actor: Actor, c: Candidate, person: Person) -> Found:
         parts=c.parts,
         owner_id=person.user_id,
         can_ask=person.user_id != actor.user_id,
+        day=day(person.changed_at),
     )
 
 
@@ -250,7 +247,7 @@ def merge_if_due(site: Site) -> None:
     for name in index.sides():
         try:
             with site.reading() as unit:
-                due = index.unread(site, unit, name) >= limit
+                due = index.lag(site, unit, name).events >= limit
         except KeyunError:
             due = True
         if due:
@@ -280,6 +277,15 @@ def problems(site: Site) -> Iterable[str]:
     for name, report in verify(site).items():
         if report["missing"] or report["stale"] or report["extra"]:
             yield f"{name} differs from the database {report}; run `keyun marketplace index rebuild`"
+
+
+def derived(site: Site) -> tuple[Derived, ...]:
+    """What the page of indexes shows; above ``MOST_UNREAD`` events answers are incomplete."""
+    titles = {"offers": _("匹配索引：科技所能与人"), "needs": _("匹配索引：科技所需")}
+    return tuple(
+        Derived(f"marketplace.{n}", titles[n], partial(index.lag, site, name=n), index.MOST_UNREAD)
+        for n in index.sides()
+    )
 
 
 def _nobody() -> Actor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 from flask import Blueprint, render_template
@@ -15,16 +16,33 @@ from marshmallow import Schema, fields, validate
 from keyun.access import Actor
 from keyun.content import ContentType, Draft, Verdict
 from keyun.events import Committed
-from keyun.exchange import Importer
+from keyun.exchange import Exporter, Importer
 from keyun.jobs import Job
-from keyun.plugins import Check, DemoFile, Fragment, MenuItem, Permission, Plugin, hookimpl
+from keyun.plugins import Check, DemoFile, Derived, Fragment, MenuItem, Permission, Plugin, hookimpl
 from keyun.search import SearchSource
-from keyun_marketplace import api, commands, importers, jobs, matchmaking, screening, services, views
+from keyun.uow import UnitOfWork
+from keyun_marketplace import (
+    api,
+    commands,
+    exporters,
+    hookspecs,
+    importers,
+    jobs,
+    matchmaking,
+    screening,
+    services,
+    views,
+)
 from keyun_marketplace.disciplines import disciplines
+from keyun_marketplace.events import EVENTS
 from keyun_marketplace.models import NEED, OFFER, PERSON
+from keyun_marketplace.scoring import Asks, Bonus, Found, Query
 
 if TYPE_CHECKING:
     from flask_smorest import Blueprint as ApiBlueprint
+
+
+SHARES = fields.Dict(fields.String(), fields.Float(validate=validate.Range(0, 3)))
 
 
 class Settings(Schema):
@@ -38,12 +56,16 @@ class Settings(Schema):
     field_bonus = fields.Float(load_default=0.6, validate=validate.Range(0, 3))
     #: After how many changes the worker merges them into the match index.
     merge_after = fields.Integer(load_default=2000, validate=validate.Range(1, 100_000))
+    #: How much values of fields that plugins add count: slot, field, value, share of the score of the words.
+    bonuses = fields.Dict(fields.String(), fields.Dict(fields.String(), SHARES), load_default=dict)
 
 
 class MarketplacePlugin(Plugin):
     """科技所能 and 科技所需."""
 
     settings_schema = Settings
+    events = EVENTS
+    offers: ClassVar[ModuleType | None] = hookspecs
 
     @hookimpl
     def keyun_blueprints(self) -> Iterable[Blueprint]:
@@ -77,6 +99,10 @@ class MarketplacePlugin(Plugin):
         return importers.importers()
 
     @hookimpl
+    def keyun_exporters(self) -> Iterable[Exporter]:
+        return exporters.exporters()
+
+    @hookimpl
     def keyun_menu(self, actor: Actor) -> Iterable[MenuItem]:
         yield MenuItem("marketplace.index", _("供需对接"), 10)
         if actor.is_user:
@@ -107,6 +133,10 @@ class MarketplacePlugin(Plugin):
         matchmaking.note(self.site, event)
 
     @hookimpl
+    def keyun_erase_user(self, unit: UnitOfWork, user_id: int) -> None:
+        services.forget(unit, user_id)
+
+    @hookimpl
     def keyun_demo(self) -> Iterable[DemoFile]:
         for weight, name in enumerate(("people", "offers", "needs"), 60):
             with as_file(files("keyun_marketplace") / "demo" / f"{name}.jsonl") as path:
@@ -115,3 +145,20 @@ class MarketplacePlugin(Plugin):
     @hookimpl
     def keyun_checks(self) -> Iterable[Check]:
         yield Check("match index", lambda: matchmaking.problems(self.site))
+
+    @hookimpl
+    def keyun_derived(self) -> Iterable[Derived]:
+        return matchmaking.derived(self.site)
+
+    @hookimpl(trylast=True)
+    def keyun_marketplace_bonuses(self) -> Iterable[Bonus]:
+        for slot, added in self.settings["bonuses"].items():
+            yield from (Bonus(f"{slot}.{name}", shares) for name, shares in added.items())
+
+    @hookimpl(trylast=True)
+    def keyun_marketplace_rescore(self, query: Query, found: Sequence[Found]) -> Sequence[Found] | None:
+        return found
+
+    @hookimpl(trylast=True)
+    def keyun_marketplace_matcher(self, side: str, matcher: Asks) -> Asks | None:
+        return matcher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE
+from keyun.content import MAX_BODY, MAX_SUMMARY, MAX_TITLE
 from keyun.forms import Form, RegionCode, Text, Words
 
 KINDS = ("service", "result", "equipment", "expertise", "idea")

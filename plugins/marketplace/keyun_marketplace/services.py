@@ -8,11 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from keyun.access import Actor
-from keyun.content import Content, ContentType, create, find, publish
+from keyun.access import Actor, system
+from keyun.content import Content, ContentType, create, find, given, publish
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.forms import load
 from keyun.uow import UnitOfWork
+from keyun_marketplace import letters
 from keyun_marketplace.models import NEED, OFFER, PERSON, Match, Need, Offer, Person, Request
 from keyun_marketplace.schemas import (
     AnswerSchema,
@@ -67,6 +68,7 @@ def post_sentence(actor: Actor, unit: UnitOfWork, data: Mapping[str, Any]) -> Ne
     values = load(SentenceSchema(), data)
     text = values["text"]
     draft = {"title": title_of(text) or text[:TITLE_LENGTH], "body": text, "region": values["region"]}
+    draft |= given(unit.site.content_type(NEED), data)
     return publish_need(actor, unit, _need(create(actor, unit, need_type(), draft)))
 
 
@@ -130,6 +132,12 @@ def save_profile(actor: Actor, unit: UnitOfWork, data: Mapping[str, Any]) -> Per
     return person
 
 
+def forget(unit: UnitOfWork, user_id: int) -> None:
+    """Let the match index drop a person whose account is about to go; the core deletes the row."""
+    for number in unit.session.scalars(sa.select(Person.id).where(Person.user_id == user_id)).all():
+        unit.record("person.changed", PERSON, number, system(), findable=False)
+
+
 # Requests -----------------------------------------------------------------------------------------------
 
 
@@ -162,6 +170,7 @@ def ask(actor: Actor, unit: UnitOfWork, need: Need, data: Mapping[str, Any]) -> 
     unit.session.add(request)
     unit.session.flush()
     unit.record("request.sent", NEED, need.id, actor, request=request.id)
+    letters.asked(unit, request, need)
     return request
 
 
@@ -199,6 +208,7 @@ def answer(actor: Actor, unit: UnitOfWork, public_id: str, data: Mapping[str, An
         raise Conflict("这条请求已经答复过。 (It has been answered already.)")
     unit.session.refresh(request)
     unit.record(f"request.{state}", NEED, request.need_id, actor, request=request.id)
+    letters.answered(unit, request)
     return request
 
 

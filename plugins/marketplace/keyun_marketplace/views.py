@@ -10,24 +10,28 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from keyun.access import public, requires
-from keyun.content import Content, change, create, find, withdraw
+from keyun.content import Content, asked, change, create, find, withdraw
 from keyun.errors import Invalid
-from keyun.web.context import actor, reading, writing
+from keyun.web.context import actor, default_region, reading, region_asked, writing
 from keyun_marketplace import services
 from keyun_marketplace.disciplines import Discipline
 from keyun_marketplace.matchmaking import Matched, match_item, match_text
-from keyun_marketplace.models import Need, Offer
+from keyun_marketplace.models import NEED, OFFER, Need, Offer
 from keyun_marketplace.queries import Filter, listing
 from keyun_marketplace.schemas import KINDS, STAGES
 
 Answer = str | Response | tuple[str, int]
+TYPES = {"offers": OFFER, "needs": NEED}
 MODELS: dict[str, type[Offer] | type[Need]] = {"offers": Offer, "needs": Need}
 
 
 def blueprint(name: str, disciplines: tuple[Discipline, ...]) -> Blueprint:
     """The pages, named after the slot ``name``."""
     pages = Blueprint(name, __name__, template_folder=None)
-    pages.context_processor(lambda: {"disciplines": disciplines, "KINDS": KINDS, "STAGES": STAGES})
+    english = {d.name: d.name_en for d in disciplines}
+    pages.context_processor(
+        lambda: {"disciplines": disciplines, "discipline_en": english, "KINDS": KINDS, "STAGES": STAGES}
+    )
     routes: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
         ("/", "index", index, ("GET",)),
         ("/match", "match", match, ("GET",)),
@@ -53,11 +57,11 @@ def blueprint(name: str, disciplines: tuple[Discipline, ...]) -> Blueprint:
 @public
 def index() -> str:
     """The entrance: one box for a need, and what is new."""
-    unit = reading()
+    unit, here = reading(), Filter(region=default_region())
     return render_template(
         "marketplace/index.html",
-        needs=listing(actor(), unit, Need, Filter()).items[:6],
-        offers=listing(actor(), unit, Offer, Filter()).items[:6],
+        needs=listing(actor(), unit, Need, here).items[:6],
+        offers=listing(actor(), unit, Offer, here).items[:6],
     )
 
 
@@ -66,8 +70,9 @@ def list_(kind: str) -> str:
     """Offers or needs, narrowed down by words, field and region."""
     wanted = Filter(
         q=request.args.get("q", "")[:200].strip(),
-        region=_code(request.args.get("region")),
+        region=region_asked(),
         discipline=request.args.get("discipline") or None,
+        added=asked(reading().site.content_type(TYPES[kind]), request.args),
         page=_page(request.args.get("page")),
     )
     found = listing(actor(), reading(), MODELS[kind], wanted)
@@ -77,7 +82,7 @@ def list_(kind: str) -> str:
 @public
 def match() -> Answer:
     """Try the matching without posting anything: who could help with this sentence?"""
-    text, region = request.args.get("text", "")[:2000].strip(), _code(request.args.get("region"))
+    text, region = request.args.get("text", "")[:2000].strip(), region_asked()
     matched = match_text(actor(), reading(), text, region) if text else None
     return render_template("marketplace/match.html", text=text, region=region, matched=matched)
 
@@ -107,7 +112,7 @@ def new_need() -> Answer:
     if request.method == "GET":
         values: dict[str, Any] = {
             "text": request.args.get("text", "")[:2000],
-            "region": request.args.get("region"),
+            "region": region_asked(),
         }
         return render_template("marketplace/new_need.html", values=values, errors={})
     try:
@@ -123,7 +128,8 @@ def new_need() -> Answer:
 def new_offer() -> Answer:
     """Write an offer; it is published at once or kept as a draft."""
     if request.method == "GET":
-        return render_template("marketplace/edit.html", kind="offers", item=None, values={}, errors={})
+        here = {"region": default_region()}
+        return render_template("marketplace/edit.html", kind="offers", item=None, values=here, errors={})
     try:
         with writing() as unit:
             item = create(actor(), unit, services.offer_type(), request.form.to_dict())
@@ -256,10 +262,6 @@ def _say_state(item: Content) -> None:
 
 def _page_of(item: Content) -> str:
     return url_for(".need" if isinstance(item, Need) else ".offer", public_id=item.public_id)
-
-
-def _code(value: str | None) -> str | None:
-    return value if value and len(value) == 6 and value.isdigit() else None
 
 
 def _page(value: str | None) -> int:

@@ -6,11 +6,11 @@ import uuid
 from typing import Any
 
 from keyun.access import public
-from keyun.api import ApiBlueprint, item, operation
+from keyun.api import ApiBlueprint, item, narrowed, operation
 from keyun.content import find
 from keyun.web.context import actor, reading
 from keyun_popsci import schemas, services
-from keyun_popsci.models import Article
+from keyun_popsci.models import ARTICLE, Article
 
 
 def blueprint(name: str) -> ApiBlueprint:
@@ -23,6 +23,7 @@ def blueprint(name: str) -> ApiBlueprint:
         schemas.ArticlePageSchema,
         "科普文章 / Articles",
         query=schemas.ArticleArguments,
+        lists=ARTICLE,
     )
     operation(
         api, "/articles/<uuid:public_id>", article, schemas.ArticleDetailSchema, "一篇科普文章 / One article"
@@ -33,7 +34,9 @@ def blueprint(name: str) -> ApiBlueprint:
 @public
 def articles(query: dict[str, Any]) -> dict[str, Any]:
     """Published articles, newest first, of one category or all."""
-    found = services.articles(actor(), reading(), query["category"], query["after"], query["limit"])
+    found = services.articles(
+        actor(), reading(), query["category"], query["after"], query["limit"], narrowed(ARTICLE)
+    )
     return {"items": [_item(a) for a in found.items], "next": found.next}
 
 

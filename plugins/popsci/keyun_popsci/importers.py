@@ -8,13 +8,14 @@ from keyun.access import Actor
 from keyun.content import take_in
 from keyun.exchange import Importer, Row, Written
 from keyun.uow import UnitOfWork
+from keyun_popsci.models import ARTICLE
 from keyun_popsci.schemas import ArticleRow
 from keyun_popsci.services import article_type
 
 
 def importers() -> tuple[Importer, ...]:
     """What this plugin can import."""
-    return (Importer("articles", "科普文章", ArticleRow, write, "core.import.run"),)
+    return (Importer("articles", "科普文章", ArticleRow, write, "core.import.run", type=ARTICLE),)
 
 
 def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:

@@ -11,10 +11,10 @@ from flask_babel import lazy_gettext as _
 
 from keyun.access import Actor
 from keyun.content import ContentType, Draft, Verdict
-from keyun.exchange import Importer
+from keyun.exchange import Exporter, Importer
 from keyun.plugins import DemoFile, MenuItem, Permission, Plugin, hookimpl
 from keyun.search import SearchSource
-from keyun_popsci import api, importers, services, views
+from keyun_popsci import api, exporters, importers, services, views
 from keyun_popsci.models import ARTICLE
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class PopsciPlugin(Plugin):
     @hookimpl
     def keyun_importers(self) -> Iterable[Importer]:
         return importers.importers()
+
+    @hookimpl
+    def keyun_exporters(self) -> Iterable[Exporter]:
+        return exporters.exporters()
 
     @hookimpl
     def keyun_menu(self, actor: Actor) -> Iterable[MenuItem]:

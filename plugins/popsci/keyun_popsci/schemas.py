@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from keyun.api import ItemDetailSchema, ItemSchema, PageArguments
-from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE
+from keyun.content import MAX_BODY, MAX_SUMMARY, MAX_TITLE
 from keyun.forms import Form, RegionCode, Text
 from keyun_popsci.models import CATEGORIES
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.api import Page, page
-from keyun.content import ContentType, Draft, Verdict, published
+from keyun.content import Content, ContentType, Draft, Verdict, published
 from keyun.plugins import Permission
 from keyun.uow import UnitOfWork
 from keyun_popsci.models import ARTICLE, HEALTH, Article
@@ -47,19 +47,23 @@ def articles(
     category: str | None = None,
     after: str | None = None,
     limit: int = PAGE_SIZE,
+    conditions: Sequence[sa.ColumnElement[bool]] = (),
 ) -> Page[Article]:
     """A page of public articles, newest first; open to everyone, so there is nothing to check.
+
+    ``conditions`` narrow it down by fields that plugins add.
 
     :raises Invalid: when ``after`` is not the ``next`` of a page.
     """
     query = (
         sa.select(Article)
-        .where(Article.type == ARTICLE, published(unit.now))
+        .where(Article.type == ARTICLE, published(unit.now), *conditions)
         .options(joinedload(Article.organization))
     )
     if category is not None:
         query = query.where(Article.category == category)
-    keys: Sequence[Any] = (Article.published_at, Article.id)
+    # The columns of one table, so that an index leads through the list.
+    keys: Sequence[Any] = (Content.published_at, Content.id)
     return page(unit.session, query, keys, after=after, limit=limit)
 
 

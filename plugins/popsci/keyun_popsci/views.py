@@ -10,12 +10,13 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from keyun.access import public, requires
-from keyun.content import change, create, find, publish, withdraw
+from keyun.content import asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
-from keyun.web.context import actor, reading, site, writing
+from keyun.regions import concerning
+from keyun.web.context import actor, default_region, reading, region_asked, site, writing
 from keyun_popsci import services
 from keyun_popsci.models import ARTICLE, CATEGORIES, Article
-from keyun_popsci.schemas import CODES, ArticleSchema
+from keyun_popsci.schemas import CODES
 
 Answer = str | Response | tuple[str, int]
 
@@ -36,12 +37,16 @@ def blueprint(name: str) -> Blueprint:
 @public
 def index() -> str:
     """Articles, newest first, of one category or all."""
-    asked = request.args.get("category")
-    category = asked if asked in CODES else None
-    found = services.articles(actor(), reading(), category, request.args.get("after") or None)
+    named = request.args.get("category")
+    category = named if named in CODES else None
+    kind = site().content_type(ARTICLE)
+    added = asked(kind, request.args)
+    after = request.args.get("after") or None
+    narrowed = (*conditions(kind, added), concerning(Article.region, region_asked()))
+    found = services.articles(actor(), reading(), category, after, conditions=narrowed)
     writes = site().access.allows(actor(), f"{ARTICLE}.create")
     own = services.drafts(actor(), reading()) if writes else ()
-    return render_template("popsci/index.html", found=found, category=category, drafts=own)
+    return render_template("popsci/index.html", found=found, added=added, category=category, drafts=own)
 
 
 @public
@@ -54,7 +59,7 @@ def show(public_id: uuid.UUID) -> str:
 def new() -> Answer:
     """Write an article; it is published at once or kept as a draft."""
     if request.method == "GET":
-        return render_template("popsci/edit.html", item=None, values={}, errors={})
+        return render_template("popsci/edit.html", item=None, values={"region": default_region()}, errors={})
     try:
         with writing() as unit:
             item = create(actor(), unit, services.article_type(), request.form.to_dict())
@@ -71,7 +76,12 @@ def edit(public_id: uuid.UUID) -> Answer:
     seen = find(actor(), reading(), Article, str(public_id))
     reading().require(actor(), f"{ARTICLE}.edit", seen)
     if request.method == "GET":
-        return render_template("popsci/edit.html", item=seen, values=ArticleSchema().dump(seen), errors={})
+        return render_template(
+            "popsci/edit.html",
+            item=seen,
+            values=site().content_type(seen.type).schema().dump(seen),
+            errors={},
+        )
     try:
         with writing() as unit:
             item = find(actor(), unit, Article, str(public_id))

@@ -50,9 +50,15 @@ class Market:
 
 
 @pytest.fixture
-def market(make_site: Callable[..., Site]) -> Market:
+def market_config() -> dict[str, Any]:
+    """What a module wants to stand in ``keyun.toml``."""
+    return {}
+
+
+@pytest.fixture
+def market(make_site: Callable[..., Site], market_config: dict[str, Any]) -> Market:
     """A marketplace where nothing is published yet."""
-    return Market(make_site("marketplace"))
+    return Market(make_site("marketplace", config=market_config))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from keyun.search.analysis import HAN, Analyzer, Span
+from keyun.search import HAN, Analyzer, Span
 from keyun_marketplace.matching.records import Query
 from keyun_marketplace.matching.segment import Array
 from keyun_marketplace.matching.tokens import BIGRAM, term_hash

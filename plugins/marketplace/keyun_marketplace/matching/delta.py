@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keyun.search.analysis import Analyzer
+from keyun.search import Analyzer
 from keyun_marketplace.matching.records import Record, Weights
 from keyun_marketplace.matching.segment import Array, Bag, Segment, bag_of, build_from_bags, statistics
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keyun.regions.codes import nearness
-from keyun.search.analysis import Analyzer
+from keyun.regions import nearness
+from keyun.search import Analyzer
 from keyun_marketplace.matching import store
 from keyun_marketplace.matching.asked import Asked, take_apart
 from keyun_marketplace.matching.delta import Delta, Tier

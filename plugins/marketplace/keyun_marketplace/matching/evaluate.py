@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keyun.search.analysis import Analyzer, analyzer
+from keyun.search import Analyzer, analyzer
 from keyun_marketplace.matching.engine import Matcher
 from keyun_marketplace.matching.kernels import choose
 from keyun_marketplace.matching.records import Query, Record

@@ -113,6 +113,8 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "verified": ("已认证", "verified"),
     "fresh": ("近期更新", "recently updated"),
 }
+#: A reason that comes from outside the engine: its text is a line of Chinese and a line of English.
+ADDED = "added"
 NEAR: Mapping[str, tuple[str, str]] = {
     "county": ("同区县", "same county"),
     "city": ("同市州", "same city"),
@@ -125,4 +127,7 @@ def explain(part: Part, language: str) -> str:
     index = 0 if language == "zh" else 1
     if part.name == "near":
         return NEAR[part.text][index]
+    if part.name == ADDED:
+        zh, _, en = part.text.partition("\n")
+        return zh if language == "zh" else en or zh
     return SENTENCES[part.name][index].format(part.text)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keyun.search.analysis import Analyzer
+from keyun.search import Analyzer
 from keyun_marketplace.matching.records import KIND_NUMBER, Record, Weights
 from keyun_marketplace.matching.tokens import bag, term_hash
 

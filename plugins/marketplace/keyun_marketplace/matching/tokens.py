@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from keyun.search.analysis import HAN, Analyzer
+from keyun.search import HAN, Analyzer
 from keyun_marketplace.matching.records import MAX_TEXT, Record, Weights
 
 BIGRAM = "\x02"

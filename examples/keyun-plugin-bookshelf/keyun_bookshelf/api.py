@@ -1,0 +1,55 @@
+"""Articles for programs, at the addresses that popsci has."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from keyun.access import public
+from keyun.api import ApiBlueprint, item, narrowed, operation
+from keyun.content import find
+from keyun.web.context import actor, reading
+from keyun_bookshelf import schemas, services
+from keyun_bookshelf.models import ARTICLE, Article
+
+
+def blueprint(name: str) -> ApiBlueprint:
+    """The operations, below ``/api/v1/popsci``."""
+    api = ApiBlueprint(name, __name__, description="阅读书架 / Reading shelf")
+    operation(
+        api,
+        "/articles",
+        articles,
+        schemas.ArticlePageSchema,
+        "科普文章 / Articles",
+        query=schemas.ArticleArguments,
+        lists=ARTICLE,
+    )
+    operation(
+        api,
+        "/articles/<uuid:public_id>",
+        article,
+        schemas.ArticleDetailSchema,
+        "一篇科普文章 / One article",
+    )
+    return api
+
+
+@public
+def articles(query: dict[str, Any]) -> dict[str, Any]:
+    """Published articles, newest first, of one reading level or all."""
+    found = services.articles(
+        actor(), reading(), query["level"], query["after"], query["limit"], narrowed(ARTICLE)
+    )
+    return {"items": [_item(a) for a in found.items], "next": found.next}
+
+
+@public
+def article(public_id: uuid.UUID) -> dict[str, Any]:
+    """One article with its text."""
+    found = find(actor(), reading(), Article, str(public_id))
+    return _item(found) | {"body": found.body}
+
+
+def _item(found: Article) -> dict[str, Any]:
+    return item(found) | {"level": found.level, "category": found.category, "source": found.source}

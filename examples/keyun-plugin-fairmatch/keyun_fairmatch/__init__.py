@@ -1,0 +1,1 @@
+"""Example: another scorer for matches."""

@@ -1,0 +1,1 @@
+"""Example: a green mark on offers."""
