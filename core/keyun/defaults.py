@@ -1,4 +1,4 @@
-"""What the core itself brings through the same kinds of declarations as a plugin."""
+"""What the core itself brings through the same hooks as a plugin; it wires, it decides nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,63 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from keyun.access import Permission, system
+from keyun.accounts import personal, reset
+from keyun.accounts.exporters import exporters as account_exporters
 from keyun.accounts.importers import importers as account_importers
+from keyun.accounts.services import by_password
+from keyun.content.adoption import adopt_all
+from keyun.content.leaving import leave
 from keyun.content.services import expire
-from keyun.exchange.types import Importer
+from keyun.exchange.types import Exporter, Importer
+from keyun.hookspecs import hookimpl
 from keyun.jobs import Job, JobRow
-from keyun.search.services import follow_job
+from keyun.messages import smtp
+from keyun.messages.services import message_job
+from keyun.search.services import follow_job, whoosh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keyun.accounts import User
+    from keyun.messages.message import Message
+    from keyun.search.port import SearchBackend
     from keyun.site import Site
+    from keyun.uow import UnitOfWork
 
 KEEP_DONE_JOBS = dt.timedelta(days=7)
+
+
+class Core:
+    """What answers a hook when no plugin does."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    @hookimpl(trylast=True)
+    def keyun_search_backend(self, site: Site) -> SearchBackend:
+        return whoosh(site)
+
+    @hookimpl(trylast=True)
+    def keyun_authenticate(self, identifier: str, secret: str) -> User | None:
+        with self.site.reading() as unit:
+            return by_password(unit, identifier, secret)
+
+    @hookimpl(trylast=True)
+    def keyun_message_channels(self) -> Iterable[str]:
+        return smtp.channels(self.site.runtime.config)
+
+    @hookimpl(trylast=True)
+    def keyun_message_send(self, message: Message) -> bool | None:
+        return smtp.send(self.site.runtime, message)
+
+    @hookimpl(trylast=True)
+    def keyun_export_user(self, unit: UnitOfWork, user_id: int) -> Iterable[personal.Export]:
+        return personal.rows_of(unit.session, user_id)
+
+    @hookimpl(trylast=True)
+    def keyun_erase_user(self, unit: UnitOfWork, user_id: int) -> None:
+        leave(unit, user_id)
+        personal.forget(unit, user_id)
 
 
 def core_permissions() -> tuple[Permission, ...]:
@@ -31,7 +78,11 @@ def core_permissions() -> tuple[Permission, ...]:
         Permission("core.role.grant", "授予角色", "grant a role", admin),
         Permission("core.content.review", "审核内容", "review content", trusted),
         Permission("core.import.run", "导入数据", "import data", admin),
+        Permission("core.export.run", "导出数据", "export data", admin),
+        Permission("core.export.personal", "导出个人数据", "export personal data", admin),
         Permission("core.system.view", "查看系统状态", "view the system", admin),
+        Permission("core.system.manage", "处理系统任务", "act on the system", admin),
+        Permission("core.subsite.edit", "管理子站", "edit a sub-site", admin),
     )
 
 
@@ -39,14 +90,27 @@ def core_jobs() -> tuple[Job, ...]:
     """Background work of the core."""
     return (
         follow_job(),
+        message_job(),
+        reset.job(),
+        Job("core.adopt", _adopt, every=60.0),
         Job("core.expire", _expire, every=30.0),
         Job("core.sweep", _sweep, every=3600.0),
     )
 
 
+def core_exporters() -> tuple[Exporter, ...]:
+    """What the core can export."""
+    return account_exporters()
+
+
 def core_importers() -> tuple[Importer, ...]:
     """What the core can import."""
     return account_importers()
+
+
+def _adopt(site: Site) -> None:
+    """Take over what the processes of the plugin that served before wrote while they ended."""
+    adopt_all(site, system())
 
 
 def _expire(site: Site) -> None:

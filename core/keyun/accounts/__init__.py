@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keyun.accounts.models import Grant, Membership, Organization, Token, User
+from keyun.accounts.personal import Export
 from keyun.accounts.services import (
     actor_for,
     authenticate,
@@ -14,9 +15,11 @@ from keyun.accounts.services import (
     set_password,
     token_actor,
     verify_user,
+    want_mail,
 )
 
 __all__ = [
+    "Export",
     "Grant",
     "Membership",
     "Organization",
@@ -32,4 +35,5 @@ __all__ = [
     "set_password",
     "token_actor",
     "verify_user",
+    "want_mail",
 ]

@@ -17,7 +17,7 @@ from keyun import bulk
 from keyun.access import Actor
 from keyun.accounts.models import Membership, Organization, User
 from keyun.accounts.schemas import LOGIN
-from keyun.db import public_id
+from keyun.db import is_public_id, public_id
 from keyun.exchange.types import Importer, Row, RowError, Written
 from keyun.forms import Form, RegionCode, Text
 from keyun.uow import UnitOfWork
@@ -124,7 +124,8 @@ def write_users(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]])
             old += _difference(known[row["external_id"]], row)
         else:
             values = {k: v for k, v in row.items() if k != "organization"} | {"level": row["level"] or 0}
-            new.append(values | {"public_id": public_id(), "active": True, "created_at": unit.now})
+            fresh = {"public_id": public_id(), "active": True, "mail_wanted": True, "created_at": unit.now}
+            new.append(values | fresh)
     ids = {e: r["id"] for e, r in known.items()} | _write(actor, unit, User, "user", new, old)
     _link(unit, {ids[e]: o for e, o in links.items()})
     return Written(len(new), len(old), errors)
@@ -150,7 +151,7 @@ def _user_reasons(
 
 
 def _ids(unit: UnitOfWork, model: Any, external: Sequence[str]) -> dict[str, int]:
-    return bulk.known(unit.session, model.external_id, model.id, external)
+    return bulk.known_ids(unit.session, model, external)
 
 
 def _known(
@@ -158,7 +159,12 @@ def _known(
 ) -> dict[str, Mapping[str, Any]]:
     """What the database holds of ``rows``, by external id."""
     chosen = [model.id, *(getattr(model, c) for c in columns)]
-    return bulk.known_rows(unit.session, model.external_id, chosen, [r["external_id"] for _, r in rows])
+    names = [r["external_id"] for _, r in rows]
+    found = bulk.known_rows(unit.session, model.external_id, chosen, names)
+    # An export names what has no external id by its public id.
+    others = [n for n in names if n not in found and is_public_id(n)]
+    without = model.external_id.is_(None)
+    return found | bulk.known_rows(unit.session, model.public_id, chosen, others, without)
 
 
 def _difference(have: Mapping[str, Any], row: Row) -> list[dict[str, Any]]:
@@ -168,9 +174,9 @@ def _difference(have: Mapping[str, Any], row: Row) -> list[dict[str, Any]]:
 
 
 def _taken(unit: UnitOfWork, column: Any, values: Sequence[str]) -> dict[str, str]:
-    """Who has each of ``values`` now: value to external id (empty for somebody without one)."""
-    found = bulk.known(unit.session, column, column.class_.external_id, values)
-    return {value: external or "" for value, external in found.items()}
+    """Who has each of ``values`` now: value to external id (public id for somebody without one)."""
+    model = column.class_
+    return bulk.known(unit.session, column, sa.func.coalesce(model.external_id, model.public_id), values)
 
 
 def _write(

@@ -51,10 +51,12 @@ class User(Model):
     name: Mapped[str] = mapped_column(sa.String(60), info={"personal": "name"})
     email: Mapped[str | None] = mapped_column(sa.String(254), unique=True, info={"personal": "email"})
     phone: Mapped[str | None] = mapped_column(sa.String(20), unique=True, info={"personal": "phone"})
-    password_hash: Mapped[str | None] = mapped_column(sa.String(255))
+    password_hash: Mapped[str | None] = mapped_column(sa.String(255), info={"secret": True})
     region: Mapped[str | None] = mapped_column(sa.String(6), index=True)
     level: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
+    #: Whether to tell this user by e-mail what happened; a forgotten password is mailed anyway.
+    mail_wanted: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     created_at: Mapped[dt.datetime]
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="user", lazy="selectin")
@@ -104,5 +106,5 @@ class Token(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(sa.String(60))
-    digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    digest: Mapped[str] = mapped_column(sa.String(64), unique=True, info={"secret": True})
     created_at: Mapped[dt.datetime]

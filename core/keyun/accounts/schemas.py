@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, pre_load, validate
 
 from keyun.accounts.passwords import MAXIMUM, MINIMUM
 
@@ -38,3 +41,8 @@ class RegistrationSchema(ProfileSchema):
         ),
         load_only=True,
     )
+
+    @pre_load
+    def _left_out(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """A browser sends the field that was left empty too."""
+        return {**data, "email": data.get("email") or None}

@@ -16,6 +16,7 @@ from keyun.forms import load
 from keyun.uow import UnitOfWork
 
 TOKEN_PREFIX = "keyun_"
+MAX_LOGIN = 254
 
 
 def actor_for(user: User) -> Actor:
@@ -54,17 +55,35 @@ def register(actor: Actor, unit: UnitOfWork, data: dict[str, object]) -> User:
 
 
 def authenticate(unit: UnitOfWork, login: str, password: str) -> User:
-    """Return the active user of ``login`` (name, e-mail or phone) and ``password``.
+    """Return the active user that ``login`` is, as the plugins or else the core's passwords say.
+
+    Give it a unit that has read nothing yet: a plugin may open the account only now.
 
     :raises Forbidden: with one text for every cause, so that nobody learns which accounts exist.
     """
     # Open to everyone by nature: this is how a visitor becomes an actor.
-    who = login.strip()[:254]
-    query = sa.select(User).where(sa.or_(User.login == who, User.email == who, User.phone == who))
-    user = unit.session.scalars(query).first() if who else None
-    if not check_password(user.password_hash if user else None, password) or user is None or not user.active:
+    try:
+        found = unit.site.plugins.authenticate(login.strip()[:MAX_LOGIN], password)
+    except Forbidden:
+        # A refusal takes as long as a wrong password.
+        check_password(None, password)
+        found = None
+    user = unit.session.get(User, found.id) if found is not None and found.id is not None else None
+    if user is None or not user.active:
         raise Forbidden("用户名或密码不对。 (Wrong name or password.)")
     return user
+
+
+def by_password(unit: UnitOfWork, login: str, password: str) -> User | None:
+    """The user of ``login`` (name, e-mail or phone) and ``password``; takes as long when there is none."""
+    user = user_called(unit, login)
+    return user if check_password(user.password_hash if user else None, password) else None
+
+
+def user_called(unit: UnitOfWork, login: str) -> User | None:
+    """The user whose name, e-mail or phone ``login`` is."""
+    query = sa.select(User).where(sa.or_(User.login == login, User.email == login, User.phone == login))
+    return unit.session.scalars(query).first() if login else None
 
 
 def change_profile(actor: Actor, unit: UnitOfWork, user: User, data: dict[str, object]) -> User:
@@ -75,6 +94,13 @@ def change_profile(actor: Actor, unit: UnitOfWork, user: User, data: dict[str, o
     user.name, user.region = values["name"], values["region"]
     unit.record("user.changed", "user", user.id, actor)
     return user
+
+
+def want_mail(actor: Actor, unit: UnitOfWork, user: User, wanted: bool) -> None:
+    """Say whether ``user`` wants to be told by e-mail what happened."""
+    unit.require(actor, "core.account.edit", user)
+    user.mail_wanted = wanted
+    unit.record("user.changed", "user", user.id, actor)
 
 
 def set_password(actor: Actor, unit: UnitOfWork, user: User, password: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +16,7 @@ from keyun.accounts import (
     User,
     create_token,
     grant_role,
+    personal,
     register,
     revoke_role,
     set_password,
@@ -153,6 +157,38 @@ def password(console: Console, login: str, stdin: bool) -> None:
     with console.site.writing() as unit:
         set_password(system(), unit, find_user(unit, login), new)
     click.echo(f"{login} has a new password")
+
+
+@users.command()
+@click.argument("login")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@pass_console
+def export(console: Console, login: str, file: Path) -> None:
+    """Write everything about LOGIN into FILE as JSON; only the owner of the file can read it."""
+    with console.site.reading() as unit:
+        found = personal.export(system(), unit, find_user(unit, login))
+    # Never readable by others, not even before it is full.
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        json.dump(found, f, ensure_ascii=False, indent=2, default=str)
+    click.echo(f"{sum(map(len, found.values()))} records of {login} in {file}")
+
+
+@users.command()
+@click.argument("login")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_console
+def erase(console: Console, login: str, yes: bool) -> None:
+    """Forget LOGIN for good: the account, what hangs on it, and its drafts.
+
+    What the person published alone is withdrawn; what belongs to an organization stays.
+    """
+    with console.site.reading() as unit:
+        find_user(unit, login)
+    if not yes:
+        click.confirm(f"Erase {login} for good? Export first with `keyun users export`.", abort=True)
+    with console.site.writing() as unit:
+        personal.erase(system(), unit, find_user(unit, login))
+    click.echo(f"{login} is erased; backups keep the data until they run out")
 
 
 @users.command()

@@ -1,8 +1,8 @@
-"""Search: the port, the shared analyzer, Whoosh behind it."""
+"""Search: the port, the shared analyzer, and an engine behind it: Whoosh unless a plugin brings one."""
 
 from __future__ import annotations
 
-from keyun.search.analysis import Analyzer, analyzer
+from keyun.search.analysis import HAN, Analyzer, Span, analyzer
 from keyun.search.port import (
     MAX_QUERY,
     MAX_RESULTS,
@@ -10,15 +10,18 @@ from keyun.search.port import (
     Hit,
     IndexBusy,
     IndexGone,
+    NewIndex,
     Page,
     Query,
     Ranked,
     SearchBackend,
     SearchSource,
 )
-from keyun.search.services import Found, Report, rebuild, search, verify
+from keyun.search.question import Question, ask
+from keyun.search.services import Found, Report, SearchUnavailable, rebuild, search, verify
 
 __all__ = [
+    "HAN",
     "MAX_QUERY",
     "MAX_RESULTS",
     "Analyzer",
@@ -27,13 +30,18 @@ __all__ = [
     "Hit",
     "IndexBusy",
     "IndexGone",
+    "NewIndex",
     "Page",
     "Query",
+    "Question",
     "Ranked",
     "Report",
     "SearchBackend",
     "SearchSource",
+    "SearchUnavailable",
+    "Span",
     "analyzer",
+    "ask",
     "rebuild",
     "search",
     "verify",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from keyun.content.models import Content
 from keyun.content.render import plain
 from keyun.content.services import published
 from keyun.content.types import MAX_BODY, MAX_SUMMARY
+from keyun.errors import KeyunError
 from keyun.jobs import Job
 from keyun.search import upkeep
 from keyun.search.highlight import best_piece, runs
@@ -23,6 +25,7 @@ from keyun.uow import UnitOfWork
 if TYPE_CHECKING:
     from keyun.site import Site
 
+log = logging.getLogger(__name__)
 JOB = "core.search"
 
 
@@ -34,11 +37,36 @@ class Found:
     page: Page
 
 
-def backend(site: Site) -> SearchBackend:
-    """The engine of this process: Whoosh in the instance folder."""
+class SearchUnavailable(KeyunError):
+    """The engine behind the search cannot be had or has failed; everything else serves."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "搜索暂时不可用，请稍后再试；其他功能不受影响。"
+            " (The search is unavailable; try again later. Everything else works.)"
+        )
+
+
+def whoosh(site: Site) -> SearchBackend:
+    """The engine of the core: Whoosh in the instance folder."""
     from keyun.search.whoosh import WhooshBackend
 
-    return site.runtime.derived("search", lambda: WhooshBackend(site.runtime.instance / "search"))
+    return site.runtime.derived("search.whoosh", lambda: WhooshBackend(site.runtime.instance / "search"))
+
+
+def backend(site: Site) -> SearchBackend:
+    """The engine of this site.
+
+    :raises SearchUnavailable: when the plugin that brings it fails; the log says why.
+    """
+    try:
+        return site.search_backend
+    # A stranger's code may fail in any way.
+    except Exception as e:
+        log.exception("the search engine cannot be opened")
+        raise SearchUnavailable from e
 
 
 def search(actor: Actor, unit: UnitOfWork, query: Query) -> Found:
@@ -51,12 +79,21 @@ def search(actor: Actor, unit: UnitOfWork, query: Query) -> Found:
     if not types:
         return Found((), Page())
     asked = Query(query.text[:MAX_QUERY], types, query.region, max(query.offset, 0), max(query.limit, 1))
-    page = backend(site).search(asked)
+    page = _answer(site, asked)
     # The index may be a moment behind: what is no longer public is left out here, never shown.
     live = sa.and_(Content.id.in_([h.id for h in page.hits]), published(unit.now))
     items = {c.id: c for c in unit.session.scalars(sa.select(Content).where(live))}
     shown = [(_hit(h.score, items[h.id], page.words), items[h.id]) for h in page.hits if h.id in items]
     return Found(shown, page)
+
+
+def _answer(site: Site, asked: Query) -> Page:
+    engine = backend(site)
+    try:
+        return engine.search(asked)
+    except Exception as e:
+        log.exception("the search engine %s failed", type(engine).__name__)
+        raise SearchUnavailable from e
 
 
 def _hit(score: float, item: Content, words: Sequence[str]) -> Hit:
@@ -66,7 +103,16 @@ def _hit(score: float, item: Content, words: Sequence[str]) -> Hit:
 
 def follow_job() -> Job:
     """The job that brings commits into the index; only workers write it."""
-    return Job(JOB, lambda site: upkeep.follow(site, backend(site)), every=1.0)
+    return Job(JOB, _follow, every=1.0)
+
+
+def _follow(site: Site) -> None:
+    try:
+        engine = backend(site)
+    except SearchUnavailable:
+        # It is logged; the next run, a second later, asks again.
+        return
+    upkeep.follow(site, engine)
 
 
 def rebuild(site: Site) -> int:
@@ -82,4 +128,14 @@ def verify(site: Site) -> Report:
     return compare(site, backend(site))
 
 
-__all__ = ["Found", "Report", "backend", "follow_job", "rebuild", "search", "verify"]
+__all__ = [
+    "Found",
+    "Report",
+    "SearchUnavailable",
+    "backend",
+    "follow_job",
+    "rebuild",
+    "search",
+    "verify",
+    "whoosh",
+]

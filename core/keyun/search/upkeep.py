@@ -63,7 +63,7 @@ def build(site: Site, engine: SearchBackend) -> int:
             place = _catch_up(site, new, place)
             new.activate()
             _remember(site, place)
-    _settled(site)[:] = [tuple(site.sources)]
+    _settled(site)[:] = [(tuple(site.sources), engine)]
     return size
 
 
@@ -98,12 +98,12 @@ def _remember(site: Site, place: Cursor) -> None:
 
 
 def _settle(site: Site, engine: SearchBackend) -> None:
-    """Repair, once for each set of plugins, what no event tells of.
+    """Repair, once for each set of types and each engine, what no event tells of.
 
     A process without a plugin passes over the events of its items, and a database may come from a backup.
     """
-    settled, types = _settled(site), tuple(site.sources)
-    if settled == [types]:
+    settled, now = _settled(site), (tuple(site.sources), engine)
+    if settled == [now]:
         return
     with engine.writing():
         found = compare(site, engine)
@@ -117,11 +117,11 @@ def _settle(site: Site, engine: SearchBackend) -> None:
             engine.update(documents, set(part) - {d.id for d in documents})
     if wrong:
         log.warning("%d items of the search index differed from the content and were repaired", len(wrong))
-    settled[:] = [types]
+    settled[:] = [now]
 
 
-def _settled(site: Site) -> list[tuple[str, ...]]:
-    return site.runtime.derived("search.settled", list[tuple[str, ...]])
+def _settled(site: Site) -> list[tuple[tuple[str, ...], SearchBackend]]:
+    return site.runtime.derived("search.settled", list[tuple[tuple[str, ...], SearchBackend]])
 
 
 def _changes(site: Site, unit: UnitOfWork, events: Sequence[Committed]) -> tuple[list[Document], set[int]]:
@@ -163,7 +163,10 @@ def _document(site: Site, item: Content) -> Document:
 
 def _extra(site: Site, item: Any) -> str:
     try:
-        return site.sources[item.type].extra(item)
+        words = site.sources[item.type].extra(item)
+        if not isinstance(words, str):
+            raise TypeError(f"they are {type(words).__name__}, not a text")
+        return words
     # One plugin's mistake with one item must not keep everything else out of the index.
     except Exception:
         log.exception("the search words of %s %d cannot be read; it is indexed without", item.type, item.id)

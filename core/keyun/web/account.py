@@ -9,11 +9,13 @@ from flask import Blueprint, flash, g, redirect, render_template, request, url_f
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from keyun.accounts import User, authenticate, change_profile, register, set_password
+from keyun.accounts import User, authenticate, change_profile, register, set_password, want_mail
 from keyun.accounts.passwords import check_password
+from keyun.accounts.reset import available
 from keyun.errors import Forbidden, Invalid
+from keyun.messages import can_send
 from keyun.uow import UnitOfWork
-from keyun.web.context import actor, reading, writing
+from keyun.web.context import actor, close_reading, reading, site, writing
 from keyun.web.login import begin, end, next_url
 
 Answer = str | Response | tuple[str, int]
@@ -28,6 +30,7 @@ def blueprint() -> Blueprint:
     pages.add_url_rule("/logout", "logout", logout, methods=["POST"])
     pages.add_url_rule("/account", "show", show, methods=["GET", "POST"])
     pages.add_url_rule("/account/password", "password", password, methods=["POST"])
+    pages.add_url_rule("/account/mail", "mail", mail, methods=["POST"])
     return pages
 
 
@@ -49,12 +52,20 @@ def register_page() -> Answer:
 def login() -> Answer:
     """Log in with name, e-mail or phone."""
     if request.method == "GET":
-        return render_template("keyun/login.html", login="", next=next_url())
+        return render_template("keyun/login.html", login="", next=next_url(), can_reset=available(site()))
     name = request.form.get("login", "")
     try:
+        # A plugin may open the account while it is asked, so nothing older may be read here.
+        close_reading()
         user = authenticate(reading(), name, request.form.get("password", ""))
     except Forbidden as e:
-        page = render_template("keyun/login.html", login=name[:254], next=next_url(), error=str(e))
+        page = render_template(
+            "keyun/login.html",
+            login=name[:254],
+            next=next_url(),
+            error=str(e),
+            can_reset=available(site()),
+        )
         return page, e.status
     begin(user)
     return redirect(next_url(), 303)
@@ -98,10 +109,21 @@ def password() -> Answer:
     return redirect(url_for(".show"), 303)
 
 
+def mail() -> Response:
+    """Say whether one wants to be told by e-mail what happened."""
+    _only_users()
+    with writing() as unit:
+        want_mail(actor(), unit, _oneself(unit), request.form.get("wanted") == "yes")
+    flash(_("已保存。"), "success")
+    return redirect(url_for(".show"), 303)
+
+
 def _account(values: Mapping[str, Any] | None = None, errors: Errors | None = None) -> str:
     user = _oneself(reading())
     shown = values if values is not None else {"name": user.name, "region": user.region}
-    return render_template("keyun/account.html", user=user, values=shown, errors=errors or {})
+    return render_template(
+        "keyun/account.html", user=user, values=shown, errors=errors or {}, has_mail=can_send(site())
+    )
 
 
 def _oneself(unit: UnitOfWork) -> User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from flask_babel import Babel
 from werkzeug.wrappers import Response
 
 from keyun.site import Site
+from keyun.web.overrides import compile_catalogues
 
+log = logging.getLogger(__name__)
 LANGUAGES = ("zh", "en")
 COOKIE = "keyun_lang"
 YEAR = 365 * 24 * 3600
@@ -35,7 +38,7 @@ def mount(app: Flask, site: Site) -> None:
         app,
         default_locale=LANGUAGES[0],
         default_timezone=str(site.timezone),
-        default_translation_directories=";".join(str(f) for f in folders(site)),
+        default_translation_directories=";".join(str(f.resolve()) for f in folders(site)),
         locale_selector=language,
     )
 
@@ -48,6 +51,14 @@ def mount(app: Flask, site: Site) -> None:
 
 
 def folders(site: Site) -> list[Path]:
-    """Where catalogues lie; later ones win: plugins in load order, and the core, whose texts stay its own."""
+    """Where catalogues lie, later ones winning: the shipped ones, and at last those of the instance."""
+    own, problems = compile_catalogues(site.runtime.instance, LANGUAGES)
+    for problem in problems:
+        log.error("%s", problem)
+    return [*shipped(site), own]
+
+
+def shipped(site: Site) -> list[Path]:
+    """Catalogues of plugins in load order, and of the core, whose texts stay its own."""
     found = [root / "translations" for p in site.plugins.plugins.values() for root in reversed(p.roots)]
     return [f for f in [*found, Path(__file__).parent.parent / "translations"] if f.is_dir()]

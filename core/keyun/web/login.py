@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import request, session, url_for
 
+from keyun.accounts import passwords
 from keyun.accounts.models import User
 
 USER, STAMP = "_user_id", "_stamp"
@@ -46,13 +46,14 @@ def counts(user: User) -> bool:
 
 def stamp(user: User) -> str:
     """What ends every session of ``user`` when his password changes."""
-    return hashlib.sha256(f"{user.public_id}:{user.password_hash}".encode()).hexdigest()[:16]
+    return passwords.stamp(user.public_id, user.password_hash)
 
 
 def next_url() -> str:
-    """Where to go afterwards: the page of this site that ``next`` names, else the home page."""
+    """Where to go afterwards: the page of this (sub-)site that ``next`` names, else its home page."""
     asked = request.values.get("next", "")
-    return asked if is_local(asked) else url_for("home.index")
+    inside = is_local(asked) and asked.startswith(f"{request.script_root}/")
+    return asked if inside else url_for("home.index")
 
 
 def is_local(address: str) -> bool:

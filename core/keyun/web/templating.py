@@ -6,21 +6,26 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, request, url_for
+from flask import Flask, url_for
 from flask_babel import format_datetime
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, PrefixLoader
 from markupsafe import Markup
 
-from keyun.content.render import markdown
+from keyun.content.render import markdown, plain
 from keyun.hookspecs import MenuItem
 from keyun.plugins.base import Plugin
 from keyun.site import Site
+from keyun.web import extensions
+from keyun.web.appearance import canonical_url, switch_size_url, text_size, this_page
 from keyun.web.assets import static_url
-from keyun.web.context import actor
+from keyun.web.context import actor, default_region, region_argument, subsite
 from keyun.web.i18n import LANGUAGES, language, one_language
+from keyun.web.overrides import Overrides
 
 log = logging.getLogger(__name__)
 
@@ -33,31 +38,70 @@ def mount(app: Flask, site: Site) -> None:
 
     def fragments(place: str, **context: Any) -> list[Markup]:
         found: Mapping[str, object] = {"actor": actor(), **context}
-        return [f.html for f in site.plugins.fragments(place, found)]
+        here = subsite()
+        # A sub-site that chose its menu chose its capabilities; an account is the same everywhere.
+        only = here.menu if here and place == "home" else ()
+        return [f.html for f in site.plugins.fragments(place, found, only)]
 
     def menu() -> list[MenuItem]:
-        items = site.plugins.menu(actor())
-        for item in items:
-            if item.endpoint not in app.view_functions:
-                log.error("menu entry %r leads to no page; left out", item.endpoint)
-        return [i for i in items if i.endpoint in app.view_functions]
+        found = (usable(item) for item in site.plugins.menu(actor()))
+        return chosen([item for item in found if item is not None])
 
     app.jinja_env.filters["one_language"] = one_language
     app.jinja_env.globals.update(
         config_site=config,
         home_region=config["region"],
-        site_title=lambda: config["title"] if language() == "zh" else config["title_en"],
+        main_title=lambda: config["title"] if language() == "zh" else config["title_en"],
+        site_title=lambda: site_title(config),
+        default_region=default_region,
+        region_argument=region_argument,
         menu=menu,
         fragments=fragments,
         region_name=lambda code: site.regions.name(code),
         region_choices=lambda: region_choices(site),
         local_time=local_time,
         markdown=markdown,
+        added_inputs=partial(extensions.inputs, site),
+        added_filters=partial(extensions.filters, site),
+        added_facts=partial(extensions.facts, site),
         can=lambda permission, subject=None: site.access.allows(actor(), permission, subject),
         static_url=static_url(site),
         switch_lang_url=switch_lang_url,
+        text_size=text_size,
+        switch_size_url=switch_size_url,
+        canonical_url=canonical_url,
+        police_url=lambda: police_url(config["police"]),
+        plain=plain,
     )
     app.context_processor(lambda: {"actor": actor(), "current_lang": language()})
+
+
+def usable(item: MenuItem) -> MenuItem | None:
+    """``item`` as it reads now; None, and a line in the log, when it leads nowhere or cannot be read."""
+    try:
+        url_for(item.endpoint)
+        return replace(item, label=str(item.label))
+    # A stranger's entry stands in every page.
+    except Exception as e:
+        log.error("menu entry %r is left out: %s: %s", item.endpoint, type(e).__name__, e)
+        return None
+
+
+def chosen(items: list[MenuItem]) -> list[MenuItem]:
+    """The entries that a sub-site wants, in its order; all of them on the main site."""
+    found = subsite()
+    if found is None or not found.menu:
+        return items
+    places = {slot: n for n, slot in enumerate(found.menu)}
+    slots = [(places.get(re.split("[.-]", i.endpoint)[0]), i) for i in items]
+    return [i for _place, i in sorted(((p, i) for p, i in slots if p is not None), key=lambda pair: pair[0])]
+
+
+def site_title(config: Mapping[str, Any]) -> str:
+    """The name of the sub-site, or of the whole site."""
+    found = subsite()
+    zh, en = (found.name, found.name_en) if found else (config["title"], config["title_en"])
+    return str(zh if language() == "zh" else en or zh)
 
 
 def loader(site: Site) -> BaseLoader:
@@ -66,13 +110,17 @@ def loader(site: Site) -> BaseLoader:
     ``@popsci/…`` always means the copy popsci ships, and ``@core/…`` the core's, so that an override
     can extend what it overrides.
     """
+    return ChoiceLoader([Overrides(site.runtime.instance / "templates"), shipped(site)])
+
+
+def shipped(site: Site) -> BaseLoader:
+    """Templates as the core and the plugins bring them, the last loaded first."""
     core = FileSystemLoader(Path(__file__).parent.parent / "templates")
     own = {s: FileSystemLoader([r / "templates" for r in p.roots]) for s, p in site.plugins.plugins.items()}
     originals: dict[str, BaseLoader] = {"@core": core}
     for slot, plugin in site.plugins.plugins.items():
         originals[f"@{slot}"] = _original(plugin)
-    overrides = FileSystemLoader(site.runtime.instance / "templates")
-    return ChoiceLoader([overrides, *reversed(own.values()), core, PrefixLoader(originals)])
+    return ChoiceLoader([*reversed(own.values()), core, PrefixLoader(originals)])
 
 
 def _original(plugin: Plugin) -> BaseLoader:
@@ -84,11 +132,20 @@ def local_time(moment: dt.datetime | None) -> str:
     return format_datetime(moment, "yyyy-MM-dd HH:mm") if moment else ""
 
 
+def police_url(number: str) -> str:
+    """Where the public-security filing of this site can be looked up."""
+    digits = re.search(r"\d{8,}", number)
+    return (
+        f"https://beian.mps.gov.cn/#/query/webSearch?code={digits[0]}"
+        if digits
+        else "https://beian.mps.gov.cn/"
+    )
+
+
 def switch_lang_url() -> str:
     """The address that shows this page in the other language."""
     other = LANGUAGES[1 - LANGUAGES.index(language())]
-    here = request.full_path.rstrip("?") if request.method == "GET" and request.endpoint else "/"
-    kept = re.sub(r"([?&])lang=[a-z]*(&|$)", r"\1", here).rstrip("?&")
+    kept = re.sub(r"([?&])lang=[a-z]*(&|$)", r"\1", this_page()).rstrip("?&")
     return url_for("home.lang", lang=other, next=kept)
 
 

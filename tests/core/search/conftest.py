@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import functools
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,32 +20,16 @@ from keyun.events.models import Event
 from keyun.search import Document
 from keyun.search.whoosh import WhooshBackend
 from keyun.site import Site
+from keyun.testing.search import fill, make_document
 
 TYPE = "popsci.article"
-DAY = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
-
-
-def make_document(number: int, title: str = "", body: str = "", **more: Any) -> Document:
-    """A document of the county 丹棱 unless told otherwise."""
-    values: dict[str, Any] = {
-        "type": TYPE, "extra": "", "region": "511424", "version": 1,
-        "published": DAY + dt.timedelta(days=number),
-    }  # fmt: skip
-    return Document(id=number, title=title, body=body, **(values | more))
-
-
-def fill(engine: WhooshBackend, documents: Iterable[Document]) -> None:
-    """Build the index of ``engine`` from ``documents``."""
-    with engine.building() as new:
-        new.update(documents)
-        with engine.writing():
-            new.activate()
+make_article = functools.partial(make_document, type=TYPE)
 
 
 @pytest.fixture(scope="session")
 def document() -> Callable[..., Document]:
     """``document(1, "标题", "正文", region=…)``."""
-    return make_document
+    return make_article
 
 
 @pytest.fixture(scope="session")

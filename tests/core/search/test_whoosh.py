@@ -33,44 +33,10 @@ def ids(engine: WhooshBackend, text: str, **more: Any) -> list[int]:
     return [h.id for h in engine.search(Query(text, **more)).hits]
 
 
-def test_documents_with_all_words_are_found_by_title_extra_and_body(
-    engine: MakeEngine, document: MakeDocument
-) -> None:
-    made = engine(
-        document(1, "柑橘黄龙病检测"), document(2, "柑橘栽培", extra="黄龙病"), document(3, "水稻", "黄龙病")
-    )
-    assert ids(made, "柑橘 黄龙病") == [1, 2]
-    assert sorted(ids(made, "黄龙病")) == [1, 2, 3]
-
-
-def test_when_no_document_has_all_words_those_with_some_are_found(
-    engine: MakeEngine, document: MakeDocument
-) -> None:
-    page = engine(document(1, "柑橘栽培"), document(2, "动力电池")).search(Query("柑橘 电池"))
-    assert page.partial
-    assert {h.id for h in page.hits} == {1, 2}
-
-
-def test_a_word_in_the_title_counts_more_than_in_the_body(engine: MakeEngine, document: MakeDocument) -> None:
-    made = engine(document(1, "水稻", "猕猴桃"), document(2, "猕猴桃", "水稻"))
-    assert ids(made, "猕猴桃") == [2, 1]
-
-
 def test_a_compound_is_found_by_its_parts_in_any_order(engine: MakeEngine, document: MakeDocument) -> None:
     made = engine(document(1, "柑橘的晚熟品种"), document(2, "晚熟柑橘"))
     assert sorted(ids(made, "晚熟柑橘")) == [1, 2]
     assert ids(made, "晚熟柑橘")[0] == 2
-
-
-def test_a_disease_is_not_found_by_half_of_its_name(engine: MakeEngine, document: MakeDocument) -> None:
-    made = engine(document(1, "黄龙风景区的钙华"), document(2, "柑橘黄龙病"))
-    assert ids(made, "黄龙病") == [2]
-
-
-def test_equal_documents_come_newest_first_on_every_page(engine: MakeEngine, document: MakeDocument) -> None:
-    made = engine(*(document(n, "油菜机收") for n in range(1, 31)))
-    pages = [ids(made, "油菜", offset=n, limit=7) for n in range(0, 35, 7)]
-    assert [i for page in pages for i in page] == list(range(30, 0, -1))
 
 
 def test_a_long_text_asks_with_its_rarest_words_and_names_the_others(
@@ -82,37 +48,6 @@ def test_a_long_text_asks_with_its_rarest_words_and_names_the_others(
     assert [h.id for h in page.hits] == [1]
     assert list(page.words) == rare.split()
     assert {"水稻", "小麦"} <= set(page.dropped)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "title:*", '"', "AND", "OR NOT", "*", "[a TO z]", "(((", "柑橘~2", "a:b^3", "😀", "\x00", "\ud800",
-        "的", "",
-    ],
-)  # fmt: skip
-def test_no_text_is_a_query_language(engine: MakeEngine, document: MakeDocument, text: str) -> None:
-    page = engine(document(1, "柑橘", "正文")).search(Query(text))
-    assert page.ready
-    assert [h.id for h in page.hits] == ([1] if "柑橘" in text else [])
-
-
-def test_a_question_of_ten_thousand_characters_is_answered(
-    engine: MakeEngine, document: MakeDocument
-) -> None:
-    made = engine(document(1, "柑橘", "黄龙病"))
-    assert ids(made, "柑橘黄龙病" * 2000) == [1]
-
-
-@pytest.mark.parametrize("offset", [999, 1000, 10**18])
-def test_pages_end_where_results_end(engine: MakeEngine, document: MakeDocument, offset: int) -> None:
-    assert ids(engine(document(1, "柑橘")), "柑橘", offset=offset) == []
-
-
-def test_a_type_that_is_not_asked_for_is_left_out(engine: MakeEngine, document: MakeDocument) -> None:
-    made = engine(document(1, "柑橘"), document(2, "柑橘", type="a.b"), document(3, "柑橘", type="c.d"))
-    assert ids(made, "柑橘", types=("a.b", "c.d")) == [3, 2]
-    assert ids(made, "柑橘", types=("nowhere.at_all",)) == []
 
 
 WORDS = ("柑橘", "水稻", "检测", "电池", "pcr", "黄龙病", "晚熟柑橘", "四川农业大学", "不锈钢", "x光")
@@ -194,13 +129,6 @@ def test_the_first_page_holds_the_best_of_very_many(
             assert page.total == everything.total
 
 
-def test_a_new_version_replaces_the_old_one(engine: MakeEngine, document: MakeDocument) -> None:
-    made = engine(document(1, "柑橘"))
-    with made.writing():
-        made.update([document(1, "水稻", version=2)])
-    assert (ids(made, "柑橘"), ids(made, "水稻"), made.versions()) == ([], [1], {1: 2})
-
-
 def test_a_search_sees_what_another_process_has_written(engine: MakeEngine, document: MakeDocument) -> None:
     reader = engine(document(1, "柑橘"))
     assert ids(reader, "水稻") == []
@@ -241,15 +169,6 @@ def test_threads_search_while_indexes_are_written_and_replaced(
         thread.join()
     assert seen.is_set()
     assert wrong == []
-
-
-def test_without_an_index_the_answer_is_empty_and_says_so(engine: MakeEngine) -> None:
-    made = engine()
-    assert not made.usable()
-    assert not made.search(Query("柑橘")).ready
-    assert made.versions() == {}
-    with pytest.raises(IndexGone), made.writing():
-        made.update([])
 
 
 @pytest.mark.filterwarnings(*DAMAGES)
