@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "db": ("keyun.cli.db", "db", "Migrate and inspect the database."),
     "demo": ("keyun.cli.setup", "demo", "Load the demonstration records of every enabled plugin."),
     "doctor": ("keyun.cli.doctor", "doctor", "Look at everything and name what needs repair."),
+    "export": ("keyun.cli.exchange", "export", "Export records to CSV, XLSX or JSONL."),
     "import": ("keyun.cli.exchange", "import_", "Import records from CSV, XLSX or JSONL."),
     "index": ("keyun.cli.search", "index", "Rebuild or verify the search index."),
     "init": ("keyun.cli.setup", "init", "Set an instance up; run it again at any time."),
@@ -25,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "regions": ("keyun.cli.regions", "regions", "Inspect and import administrative divisions."),
     "search": ("keyun.cli.search", "search", "Search what is published."),
     "serve": ("keyun.cli.serve", "serve", "Run the web server and one background worker."),
+    "sites": ("keyun.cli.sites", "sites", "Open, change and remove sub-sites."),
     "users": ("keyun.cli.users", "users", "Add, verify and authorize users."),
     "worker": ("keyun.cli.serve", "worker", "Run a further background worker."),
 }
@@ -83,8 +86,29 @@ def _plugin_group(ctx: click.Context, group: str, name: str) -> click.Command:
     for plugin in manager.plugins.values():
         if plugin.name == name:
             commands = {c.name or "": c for c in manager.commands(plugin)}
-            return Group(group, commands=commands, help=plugin.manifest.summary or plugin.manifest.title)
+            summary = plugin.manifest.summary or plugin.manifest.title
+            return PluginGroup(group, commands=commands, help=summary, plugin=name)
     raise click.ClickException(f"{name} is enabled but not loaded: {'; '.join(manager.faults[name])}")
+
+
+class PluginGroup(Group):
+    """The commands of one plugin; an unexpected failure names it."""
+
+    def __init__(self, *arguments: Any, plugin: str, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.plugin = plugin
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        # A stranger's command may fail in any way.
+        except Exception as e:
+            traceback.print_exc()
+            text = f"keyun: plugin {self.plugin} failed in this command ({type(e).__name__}: {e}); see above"
+            click.echo(text, err=True)
+            sys.exit(1)
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,11 +16,12 @@ from keyun.errors import ConfigError, KeyunError
 
 if TYPE_CHECKING:
     from keyun.migrate import Migrator
-    from keyun.plugins.manager import Installation
-    from keyun.plugins.manifest import Manifest
+    from keyun.plugins.manifest import Installation, Manifest
     from keyun.runtime import Runtime
     from keyun.site import Site
 
+
+__all__ = ["Console", "Group", "pass_console"]
 
 #: Any of these in a folder says that somebody set it up.
 INSTANCE_FILES = ("keyun.toml", "secret.key", "plugins.toml", "keyun.db")
@@ -45,7 +46,7 @@ class Console:
     @cached_property
     def installation(self) -> Installation:
         """What is installed."""
-        from keyun.plugins.manager import Installation
+        from keyun.plugins.manifest import Installation
 
         return Installation.scan()
 

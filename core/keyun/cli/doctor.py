@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import click
 import sqlalchemy as sa
@@ -16,6 +19,8 @@ import sqlalchemy as sa
 from keyun.cli.console import Console, pass_console
 from keyun.config import FILE
 from keyun.errors import KeyunError
+from keyun.hookspecs import Check as PluginCheck
+from keyun.plugins.declarations import listed
 
 LOW_DISK = 512 * 1024 * 1024
 
@@ -77,6 +82,8 @@ def _examine(console: Console) -> Iterator[Entry]:
         ("disk", _disk),
         ("jobs", _jobs),
         ("search index", _search),
+        ("content", _content),
+        ("overrides", _overrides),
     ):
         yield _ask(name, check, console)
     yield from _plugin_checks(console)
@@ -90,7 +97,7 @@ def _ask(name: str, check: Check, console: Console) -> Entry:
     except KeyunError as e:
         entry.problems.append(str(e))
     # A doctor that falls ill is no help: whatever a check meets is shown as its problem.
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         entry.problems.append(f"the check itself failed: {type(e).__name__}: {e}")
     return entry
 
@@ -152,6 +159,8 @@ def _plugins(console: Console) -> Iterator[Finding]:
     yield Finding(f"active: {', '.join(p.name for p in plugins.plugins.values()) or 'none'}", is_note=True)
     for problems in plugins.faults.values():
         yield from (Finding(p) for p in problems)
+    for slow in plugins.budget.slow():
+        yield Finding(slow.says(), is_note=not slow.suspended)
 
 
 def _regions(console: Console) -> Iterator[Finding]:
@@ -194,12 +203,39 @@ def _search(console: Console) -> Iterator[Finding]:
         yield Finding(text, is_note=True)
 
 
+def _content(console: Console) -> Iterator[Finding]:
+    """Items of a type whose plugin has no row for them are stored, and nobody sees them."""
+    from keyun.content.adoption import missing
+
+    with console.site.reading() as unit:
+        found = missing(unit)
+    slots = console.site.plugins.plugins
+    for name, count in found.items():
+        server = slots[name.partition(".")[0]].name
+        text = f"{count:,} {name} item(s) are stored but not shown; run `keyun plugins adopt {server}`"
+        yield Finding(f"{text}, which says why")
+
+
+def _overrides(console: Console) -> Iterator[Finding]:
+    """Templates and texts of the instance; a wrong one is not used."""
+    from keyun.web import i18n, overrides, templating
+
+    texts, problems = overrides.catalogues(console.instance, i18n.LANGUAGES)
+    templates = overrides.template_problems(console.instance, templating.shipped(console.site))
+    yield from map(Finding, [*problems, *templates])
+    for strange in overrides.strange_texts(texts, i18n.shipped(console.site)):
+        yield Finding(strange, is_note=True)
+
+
 def _plugin_checks(console: Console) -> Iterator[Entry]:
-    try:
+    # What a plugin prints is not for the programs that read the answer.
+    with contextlib.redirect_stdout(sys.stderr):
         checks = console.site.plugins.checks()
-    # A stranger's code may fail in any way.
-    except Exception as e:
-        yield Entry("plugin checks", [f"a plugin cannot say what to check: {type(e).__name__}: {e}"])
-        return
     for check in checks:
-        yield _ask(check.name, lambda _console, run=check.run: map(Finding, run()), console)  # type: ignore[misc]
+        with contextlib.redirect_stdout(sys.stderr):
+            entry = _ask(check.name, partial(_plugin_check, check), console)
+        yield entry
+
+
+def _plugin_check(check: PluginCheck, _console: Console) -> Iterator[Finding]:
+    return map(Finding, listed(check.run(), str))

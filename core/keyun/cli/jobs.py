@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import click
-import sqlalchemy as sa
 
+from keyun.access import system
+from keyun.admin.jobs import STATES, delete_job, list_jobs, retry_job
 from keyun.cli.console import Console, Group, pass_console
-from keyun.errors import NotFound
-from keyun.jobs import JobRow, Worker
-
-STATES = ("queued", "running", "done", "dead", "waiting")
-MOST = 200
+from keyun.jobs import Worker
 
 
 @click.group(cls=Group)
@@ -24,9 +21,6 @@ def jobs() -> None:
 @pass_console
 def list_(console: Console, state: str | None, as_json: bool) -> None:
     """List the newest 200 jobs with their state and the last line of their error."""
-    query = sa.select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id).limit(MOST)
-    if state:
-        query = query.where(JobRow.state == state)
     with console.site.reading() as unit:
         rows = [
             {
@@ -38,7 +32,7 @@ def list_(console: Console, state: str | None, as_json: bool) -> None:
                 "run_at": r.run_at.isoformat(),
                 "error": r.error,
             }
-            for r in unit.session.scalars(query)
+            for r in list_jobs(system(), unit, state)
         ]
     if as_json:
         console.json(rows)
@@ -55,11 +49,18 @@ def list_(console: Console, state: str | None, as_json: bool) -> None:
 def retry(console: Console, job_id: str) -> None:
     """Queue a dead or waiting job again."""
     with console.site.writing() as unit:
-        change = sa.update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(["dead", "waiting"]))
-        again = change.values(state="queued", attempts=0, run_at=unit.now, error=None).returning(JobRow.id)
-        if unit.session.scalar(again) is None:
-            raise NotFound(f"no dead or waiting job {job_id}; see `keyun jobs list --state dead`")
+        retry_job(system(), unit, job_id)
     click.echo(f"{job_id} is queued again; a worker takes it, or `keyun jobs run`")
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@pass_console
+def delete(console: Console, job_id: str) -> None:
+    """Give up a dead or waiting job; what it should have done is not done."""
+    with console.site.writing() as unit:
+        name = delete_job(system(), unit, job_id)
+    click.echo(f"{name} {job_id} is deleted")
 
 
 @jobs.command("run")

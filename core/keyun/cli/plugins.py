@@ -2,62 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 import click
 
 from keyun.cli.console import Console, Group, pass_console
+from keyun.cli.plugins_adopt import adopt, take_over
+from keyun.cli.plugins_new import check, new
+from keyun.cli.plugins_order import order
+from keyun.cli.plugins_purge import purge
 from keyun.errors import KeyunError, PluginError
 from keyun.hookspecs import API_VERSION
 from keyun.migrate import CORE, Migrator
 from keyun.plugins import state
-from keyun.plugins.manager import Installation, PluginManager
+from keyun.plugins.budget import Budget
 from keyun.plugins.order import lineages, plan
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One plugin as the list shows it."""
-
-    name: str
-    title: str
-    version: str
-    state: str
-    slot: str
-    problems: list[str]
-
-
-def survey(console: Console) -> list[Row]:
-    """Every plugin that is installed, enabled, or has tables here, with its state."""
-    loaded = console.site.plugins
-    found, migrator = console.installation, console.migrator
-    enabled = state.load(console.runtime.config.state_file).enabled
-    schema = {s.name: s.state for s in migrator.status() if s.name != CORE}
-    names = sorted({*found.manifests, *found.problems, *enabled, *schema})
-    return [_row(n, found, enabled, schema.get(n, "none"), loaded) for n in names]
-
-
-def _row(name: str, found: Installation, enabled: Sequence[str], schema: str, loaded: PluginManager) -> Row:
-    manifest = found.manifests.get(name)
-    problems = list(loaded.faults.get(name, ()))
-    if name in found.problems and not problems:
-        problems = [found.problems[name]]
-    if manifest is None and name not in found.problems:
-        where = "missing" if name in enabled else "orphaned"
-        problems = problems or [
-            f"{name} has tables here but is not installed; pip install it to reach its data"
-        ]
-    elif name not in enabled:
-        where = "faulted" if name in found.problems else "disabled"
-    elif name in loaded.pending:
-        where = "pending-migration"
-    elif problems:
-        where = "faulted"
-    else:
-        where = "active" if any(p.name == name for p in loaded.plugins.values()) else "disabled"
-    title, version = (manifest.title, manifest.version) if manifest else ("", "")
-    return Row(name, title, version, where, manifest.slot if manifest else name, problems)
+from keyun.plugins.survey import Row, survey
+from keyun.serving import candidate, record
+from keyun.serving.record import ServerRecord
 
 
 @click.group(cls=Group)
@@ -67,17 +30,55 @@ def plugins() -> None:
 
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--strict", is_flag=True, help="Exit 1 while an enabled plugin is not active.")
 @pass_console
-def list_(console: Console, as_json: bool) -> None:
+def list_(console: Console, as_json: bool, strict: bool) -> None:
     """List every plugin with its state; problems name the command that repairs them."""
-    rows = survey(console)
+    server = record.read(console.instance)
+    _tell_refusal(console, server)
+    rows = [_as_served(row, server) for row in survey(console.site)]
     if as_json:
         console.json([asdict(r) for r in rows])
+    else:
+        slow = _slow(console)
+        for r in rows:
+            click.echo(f"{r.name:<16} {r.state:<18} {r.version:<10} {r.title}")
+            for problem in [*r.problems, *slow.get(r.name, ())]:
+                click.echo(f"{'':<16} ! {problem}")
+    if strict and console.site.plugins.faults:
+        raise SystemExit(1)
+
+
+def _slow(console: Console) -> Mapping[str, Sequence[str]]:
+    """What hooks took too long, by plugin."""
+    found: dict[str, list[str]] = {}
+    for slow in console.site.plugins.budget.slow():
+        found.setdefault(slow.plugin, []).append(slow.says())
+    return found
+
+
+def _tell_refusal(console: Console, server: ServerRecord | None) -> None:
+    """Say on standard error which change the running server did not take, and why."""
+    if server is None or server.refused is None:
         return
-    for r in rows:
-        click.echo(f"{r.name:<16} {r.state:<18} {r.version:<10} {r.title}")
-        for problem in r.problems:
-            click.echo(f"{'':<16} ! {problem}")
+    console.progress(
+        f"the running server keeps generation {server.generation}; "
+        f"since {server.refused.at} it refuses generation {server.refused.generation}:"
+    )
+    for reason in server.refused.reasons:
+        console.progress(f"  - {reason}")
+
+
+def _as_served(row: Row, server: ServerRecord | None) -> Row:
+    """Add what the running server holds against a plugin that it does not have as it is installed now."""
+    if server is None:
+        return row
+    refused = server.refused.plugins.get(row.name, ()) if server.refused is not None else ()
+    out = server.faults.get(row.name, ()) if row.state == "active" else ()
+    again = f"`keyun plugins enable {row.name}` lets it try again"
+    more = [f"the running server keeps what it has: {problem}" for problem in refused]
+    more += [f"the running server left it out ({problem}); {again}" for problem in out]
+    return replace(row, problems=[*row.problems, *more])
 
 
 @plugins.command()
@@ -85,7 +86,7 @@ def list_(console: Console, as_json: bool) -> None:
 @pass_console
 def show(console: Console, name: str) -> None:
     """Show what is known about the plugin NAME without importing it."""
-    rows = {r.name: r for r in survey(console)}
+    rows = {r.name: r for r in survey(console.site)}
     if name not in rows:
         raise PluginError([f"no plugin {name!r}; see `keyun plugins list`"])
     row, manifest = rows[name], console.installation.manifests.get(name)
@@ -95,31 +96,62 @@ def show(console: Console, name: str) -> None:
         click.echo(
             f"requires  {', '.join(manifest.requires) or '-'}\nafter     {', '.join(manifest.after) or '-'}"
         )
-    for problem in row.problems:
+    for problem in [*row.problems, *_slow(console).get(name, ())]:
         click.echo(f"problem   {problem}")
 
 
 @plugins.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("name")
 @pass_console
-def enable(console: Console, names: tuple[str, ...]) -> None:
+def clear(console: Console, name: str) -> None:
+    """Let the hooks of NAME be called again that were suspended because they were too slow."""
+    console.require_set_up()
+    config = console.runtime.config
+    enabled = state.load(config.state_file).enabled
+    if name not in console.installation.manifests and name not in enabled:
+        raise PluginError([f"no plugin {name!r}; see `keyun plugins list`"])
+    # Not through the site: the plugin need not be imported for this.
+    freed = Budget(config.plugins["hook_budget_ms"], config.suspended_file).clear(name)
+    click.echo(f"{name}: {', '.join(freed)} runs again" if freed else f"{name}: nothing was suspended")
+
+
+@plugins.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--instead", is_flag=True, help="Disable what serves the same slots now, in the same step.")
+@pass_console
+def enable(console: Console, names: tuple[str, ...], instead: bool) -> None:
     """Enable NAMES and bring their tables up to date; a running server takes them on within seconds."""
     console.require_set_up()
     with state.locked(console.runtime.config.state_file):
         before = state.load(console.runtime.config.state_file).enabled
-        wanted = [*before, *(n for n in names if n not in before)]
+        kept = _left_in_place(console, before, names) if instead else before
+        wanted = [*kept, *(n for n in names if n not in kept)]
         _refuse_problems(console, wanted, names)
         upgrade(console.migrator, lineages(names, console.installation.manifests))
-        trial = PluginManager.load(wanted, console.runtime.config.plugin, console.installation)
-        if broken := [p for n in names for p in trial.faults.get(n, ())]:
+        # A fresh process builds what the server would run: this one may have imported older code.
+        if broken := candidate.refusals(console.instance, before, wanted, names):
+            console.progress(f"the tables of {', '.join(names)} are up to date; nothing was enabled")
             raise PluginError(broken)
         if tuple(wanted) != before:
+            take_over(console, wanted, [n for n in names if n not in before])
             state.save(console.runtime.config.state_file, wanted)
+        elif (server := record.read(console.instance)) and set(names) - set(server.plugins):
+            record.nudge(console.instance)
     for name in names:
         word = (
             "is already enabled" if name in before else "enabled; a running server takes it on within seconds"
         )
         click.echo(f"{name} {word}")
+    for name in before:
+        if name not in wanted:
+            click.echo(f"{name} disabled, its data is kept")
+
+
+def _left_in_place(console: Console, before: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What stays of ``before`` when ``names`` take the slots they serve."""
+    manifests = console.installation.manifests
+    taken = {manifests[n].slot for n in names if n in manifests}
+    return [n for n in before if n in names or n not in manifests or manifests[n].slot not in taken]
 
 
 @plugins.command()
@@ -146,6 +178,8 @@ def disable(console: Console, names: tuple[str, ...]) -> None:
         if needed:
             raise PluginError(needed)
         if tuple(left) != before:
+            if broken := candidate.refusals(console.instance, before, left, ()):
+                raise PluginError(broken)
             state.save(console.runtime.config.state_file, left)
     for name in names:
         word = (
@@ -171,8 +205,15 @@ def upgrade(migrator: Migrator, names: Sequence[str]) -> list[str]:
             migrator.upgrade(name)
         except KeyunError:
             raise
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise PluginError(
                 [f"{name}: its migration failed ({type(e).__name__}: {e}); nothing was changed"]
             ) from e
     return [s.name for s in migrator.status() if s.current != before.get(s.name)]
+
+
+plugins.add_command(adopt)
+plugins.add_command(order)
+plugins.add_command(purge)
+plugins.add_command(new)
+plugins.add_command(check)

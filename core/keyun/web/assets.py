@@ -11,17 +11,21 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
 from keyun.site import Site
+from keyun.web.context import main_root
 
 YEAR = 365 * 24 * 3600
 HOUR = 3600
 
 
 def folders(site: Site) -> dict[str, list[Path]]:
-    """Where static files lie, by slot; the first folder that has a file wins."""
-    found = {"keyun": [Path(__file__).parent.parent / "static" / "keyun"]}
-    for slot, plugin in site.plugins.plugins.items():
-        found[slot] = [root / "static" / slot for root in plugin.roots]
-    return found
+    """Where static files lie, by slot; the first folder that has a file wins.
+
+    The instance comes first, then plugins from the last loaded to the first, then the core.
+    """
+    plugins = site.plugins.plugins
+    roots = [root for p in reversed(plugins.values()) for root in p.roots]
+    places = [site.runtime.instance, *roots, Path(__file__).parent.parent]
+    return {slot: [place / "static" / slot for place in places] for slot in ("keyun", *plugins)}
 
 
 def blueprint(site: Site) -> Blueprint:
@@ -40,7 +44,8 @@ def blueprint(site: Site) -> Blueprint:
 
     @assets.get("/favicon.ico", endpoint="favicon")
     def favicon() -> Response:
-        return send_from_directory(places["keyun"][0], "favicon.svg", max_age=HOUR)
+        folder, _found = _find(places, "keyun", "favicon.svg")
+        return send_from_directory(folder, "favicon.svg", max_age=HOUR)
 
     return assets
 
@@ -55,7 +60,9 @@ def static_url(site: Site) -> Callable[[str, str], str]:
             if found is None:
                 raise FileNotFoundError(f"no static file {path!r} in {slot!r}; a template names it")
             known[slot, path] = hashlib.sha256(found.read_bytes()).hexdigest()[:12]
-        return url_for("static.file", slot=slot, path=path, v=known[slot, path])
+        here = url_for("static.file", slot=slot, path=path, v=known[slot, path])
+        # Sub-sites share the files of the main site, so that a browser keeps each once.
+        return main_root() + here.removeprefix(request.script_root)
 
     return address
 

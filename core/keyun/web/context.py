@@ -6,22 +6,71 @@ import contextlib
 from collections.abc import Iterator
 from typing import cast
 
-from flask import current_app, g, request
+from flask import current_app, g, has_request_context, request
 
 from keyun.access import Actor, anonymous
 from keyun.accounts.models import User
 from keyun.accounts.services import actor_for, token_actor
 from keyun.errors import Unauthenticated
 from keyun.site import Site
+from keyun.sites.directory import Shown
 from keyun.uow import UnitOfWork
 from keyun.web import login
 
+__all__ = [
+    "actor",
+    "by_token",
+    "default_region",
+    "reading",
+    "region_argument",
+    "region_asked",
+    "site",
+    "subsite",
+    "writing",
+]
+
 EXTENSION = "keyun"
+#: The key of the WSGI environment under which a request carries its sub-site.
+SUBSITE = "keyun.subsite"
 
 
 def site() -> Site:
     """The site that this application serves."""
     return cast(Site, current_app.extensions[EXTENSION])
+
+
+def subsite() -> Shown | None:
+    """The sub-site that is being visited; None on the main site."""
+    found = request.environ.get(SUBSITE) if has_request_context() else None
+    return cast("Shown | None", found)
+
+
+def main_root() -> str:
+    """What stands before the addresses of the main site; empty unless the server is mounted below a path."""
+    found = subsite()
+    return request.script_root.removesuffix(found.prefix) if found else request.script_root
+
+
+def default_region() -> str | None:
+    """The region that lists and forms begin with: that of the sub-site; None on the main site."""
+    found = subsite()
+    return found.region if found else None
+
+
+def region_asked() -> str | None:
+    """The region that a list is about: the known code that the address names, else the default.
+
+    An address that names an empty region asks for all of them.
+    """
+    if "region" not in request.args:
+        return default_region()
+    code = request.args["region"]
+    return code if code in site().regions else None
+
+
+def region_argument(region: str | None) -> str | None:
+    """``region`` as an argument of ``url_for``: on a sub-site, all regions must be said."""
+    return region or ("" if default_region() else None)
 
 
 def reading() -> UnitOfWork:

@@ -12,11 +12,12 @@ from werkzeug.wrappers import Response
 
 from keyun.access import requires
 from keyun.content import Content, find, reject, release
+from keyun.content.reviews import REVIEW as PERMISSION
+from keyun.content.reviews import waiting
 from keyun.errors import Invalid
 from keyun.regions.codes import subtree
 from keyun.web.context import actor, reading, site, writing
 
-PERMISSION = "core.content.review"
 MOST = 50
 
 
@@ -55,11 +56,16 @@ def _queue(refused: str = "", errors: Mapping[str, list[str]] | None = None) -> 
     g.private_page = True
     query = (
         sa.select(Content)
-        .where(Content.state == "submitted", _within_reach())
+        .where(waiting(actor(), reading()))
         .options(joinedload(Content.organization))
         .order_by(Content.changed_at, Content.id)
         .limit(MOST + 1)
     )
+    kind, region = request.args.get("type", ""), request.args.get("region", "")
+    if kind in site().types:
+        query = query.where(Content.type == kind)
+    if region in site().regions:
+        query = query.where(Content.region.between(*subtree(region)))
     found = list(reading().session.scalars(query))
     items = [c for c in found[:MOST] if site().access.allows(actor(), PERMISSION, c)]
     return render_template(
@@ -70,11 +76,3 @@ def _queue(refused: str = "", errors: Mapping[str, list[str]] | None = None) -> 
         refused=refused,
         errors=errors or {},
     )
-
-
-def _within_reach() -> sa.ColumnElement[bool]:
-    """The regions of this reviewer as ranges, so that the database leaves the others out."""
-    roles = site().access.permissions[PERMISSION].roles
-    where = [Content.region.between(*subtree(region)) for role, region in actor().grants if role in roles]
-    # An item without a region is anybody's: whoever holds the permission anywhere may judge it.
-    return sa.or_(Content.region.is_(None), *where)

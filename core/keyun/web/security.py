@@ -93,8 +93,8 @@ def _caching() -> str:
 
 
 def limit_logins(app: Flask, site: Site) -> None:
-    """Bound how often one address may try to log in or register."""
+    """Bound how often one address may try to log in, register, or ask for a new password."""
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     rule = limiter.limit(site.runtime.config.web["login_limit"], methods=["POST"])
-    for endpoint in ("account.login", "account.register"):
+    for endpoint in ("account.login", "account.register", "password.ask", "password.reset", "leaving.close"):
         app.view_functions[endpoint] = rule(app.view_functions[endpoint])  # type: ignore[assignment]

@@ -26,6 +26,8 @@ CORE = Path(keyun.__file__).parent
 INLINE = re.compile(
     r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)|hx-on|hx-vals=.js:", re.I
 )
+CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
+VALUES = re.compile(r"%\((\w+)\)[a-z]")
 REMOTE = re.compile(
     r'(?:src|srcset|action)="(?:https?:)?//|<link[^>]+href="(?:https?:)?//|url\((?:https?:)?//', re.I
 )
@@ -64,6 +66,16 @@ def test_every_text_has_an_english_translation(name: str) -> None:
     known = catalogue(packages()[name])
     missing = sorted({t for t in texts(packages()[name]) if not (t in known and known[t].string)})
     assert missing == [], f"run `make translations` and fill in {name}"
+
+
+@pytest.mark.parametrize("name", packages())
+def test_every_text_is_chinese_and_its_translation_keeps_the_places_for_values(name: str) -> None:
+    known = catalogue(packages()[name])
+    for text in texts(packages()[name]):
+        assert CHINESE.search(text), f"the source language is Chinese: {text!r}"
+        said = str(known[text].string) if text in known else ""
+        assert set(VALUES.findall(said)) == set(VALUES.findall(text)), text
+        assert not CHINESE.search(said), text
 
 
 @pytest.mark.parametrize("name", packages())
