@@ -6,11 +6,12 @@ PORT ?= 5000
 DEMO := demo-instance
 NAME ?=
 ROUNDS ?= 20
-SOAK := tests/core/test_jobs.py tests/core/test_serve.py tests/core/test_uow.py tests/core/exchange tests/core/search \
+SOAK := tests/core/test_jobs.py tests/core/test_serve.py tests/core/plugins/test_state.py \
+	tests/core/plugins/test_toggling.py tests/core/test_uow.py tests/core/exchange tests/core/search \
 	tests/plugins/marketplace/matching/test_engine.py tests/plugins/marketplace/test_commands.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-data test lint types docs-check check bench wheel-test translations soak clean
+.PHONY: help demo demo-data test lint types docs-check check bench wheel-test examples-test translations soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -39,8 +40,9 @@ test: $(VENV)/.dev ## Run every test; installs the browser and fonts when it may
 	@sh tools/install_test_system.sh
 	$(BIN)/python -m pytest -q $(TESTS)
 
-lint: $(VENV)/.dev ## Check style
+lint: $(VENV)/.dev ## Check style, and that pages need no newer browser than the baseline
 	$(BIN)/ruff check .
+	$(BIN)/python tools/baseline_check.py
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
@@ -56,6 +58,9 @@ bench: $(VENV)/.dev ## Run a benchmark: make bench NAME=matching
 
 wheel-test: $(VENV)/.dev ## Build the wheel and try it in a fresh environment
 	sh tools/wheel_test.sh $(BIN)/python
+
+examples-test: $(VENV)/.dev ## Build, install, test, use and purge the plugins of examples/ on the wheel
+	sh tools/examples_test.sh $(BIN)/python
 
 soak: $(VENV)/.dev ## Run property, kill and process tests ROUNDS times (default 20), each with another seed
 	@for seed in $$(seq 1 $(ROUNDS)); do echo "round $$seed of $(ROUNDS)"; \

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from keyun.errors import Forbidden
-from keyun.regions.codes import contains
 
 __all__ = ["ROLES", "Access", "Actor", "Owned", "Permission", "anonymous", "public", "requires", "system"]
 
@@ -47,6 +46,9 @@ class Actor:
 
     def roles(self, region: str | None) -> set[str]:
         """The roles this actor has in ``region`` (None: anywhere)."""
+        # Late, because regions stand on the database, and a command that only shows help needs none.
+        from keyun.regions.codes import contains
+
         held = {role for role, where in self.grants if region is None or contains(where, region)}
         return held | ({"anyone", "user"} if self.is_user else {"anyone"})
 
@@ -111,6 +113,14 @@ class Access:
         if actor.roles(subject.region if subject is not None else None) & permission.roles:
             return True
         return permission.owner and subject is not None and actor.owns(subject)
+
+    def regions(self, actor: Actor, name: str) -> list[str]:
+        """The regions for which a role of ``actor`` allows ``name``; each stands for what lies below it."""
+        from keyun.regions.codes import COUNTRY
+
+        permission = self.permissions.get(name)
+        roles = permission.roles if permission else frozenset()
+        return [COUNTRY] if actor.is_system else [region for role, region in actor.grants if role in roles]
 
     def require(self, actor: Actor, name: str, subject: Owned | None = None) -> None:
         """Return if ``actor`` may do ``name``; otherwise say what is missing.

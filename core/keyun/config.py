@@ -6,17 +6,18 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from keyun.errors import ConfigError
 
 FILE = "keyun.toml"
 SECRET_FILE = "secret.key"
 #: Sections whose keys the environment may set as ``KEYUN_<SECTION>__<KEY>``.
-SECTIONS = ("site", "web", "jobs", "content")
+SECTIONS = ("site", "web", "jobs", "content", "mail", "plugins")
 
 
 class SiteSchema(Schema):
@@ -25,10 +26,12 @@ class SiteSchema(Schema):
     title = fields.String(load_default="科云", validate=validate.Length(1, 60))
     title_en = fields.String(load_default="Keyun", validate=validate.Length(1, 60))
     operator = fields.String(load_default="", validate=validate.Length(max=120))
+    contact = fields.String(load_default="", validate=validate.Length(max=120))
     icp = fields.String(load_default="", validate=validate.Length(max=60))
     police = fields.String(load_default="", validate=validate.Length(max=60))
     region = fields.String(load_default="510000", validate=validate.Regexp(r"^\d{6}$"))
     timezone = fields.String(load_default="Asia/Shanghai")
+    url = fields.String(load_default="", validate=validate.Regexp(r"^(https?://[^\s/?#]+)?$"))
     demo = fields.Boolean(load_default=False)
 
 
@@ -52,6 +55,24 @@ class JobsSchema(Schema):
     max_attempts = fields.Integer(load_default=5, validate=validate.Range(1, 100))
 
 
+class MailSchema(Schema):
+    """``[mail]``: the mail server that takes what the site sends; without ``host`` nothing is sent."""
+
+    host = fields.String(load_default="")
+    port = fields.Integer(load_default=587, validate=validate.Range(1, 65535))
+    starttls = fields.Boolean(load_default=True)
+    user = fields.String(load_default="")
+    password = fields.String(load_default="")
+    sender = fields.String(load_default="", validate=validate.Length(max=200))
+    timeout_seconds = fields.Integer(load_default=20, validate=validate.Range(1, 300))
+
+    @validates_schema
+    def check(self, data: dict[str, Any], **_: Any) -> None:
+        """A server needs a sender with an address."""
+        if data["host"] and "@" not in parseaddr(data["sender"])[1]:
+            raise ValidationError("with a host, give an address such as 科云 <noreply@example.org>", "sender")
+
+
 class ReviewRuleSchema(Schema):
     """One row of ``[[content.review]]``: which texts wait for a reviewer before the public sees them."""
 
@@ -66,6 +87,12 @@ class ContentSchema(Schema):
     review = fields.List(fields.Nested(ReviewRuleSchema), load_default=list)
 
 
+class PluginsSchema(Schema):
+    """``[plugins]``: how much they may cost."""
+
+    hook_budget_ms = fields.Integer(load_default=300, validate=validate.Range(1, 60_000))
+
+
 class ConfigSchema(Schema):
     """The whole file."""
 
@@ -74,6 +101,8 @@ class ConfigSchema(Schema):
     web = fields.Nested(WebSchema, load_default=lambda: WebSchema().load({}))
     jobs = fields.Nested(JobsSchema, load_default=lambda: JobsSchema().load({}))
     content = fields.Nested(ContentSchema, load_default=lambda: ContentSchema().load({}))
+    mail = fields.Nested(MailSchema, load_default=lambda: MailSchema().load({}))
+    plugins = fields.Nested(PluginsSchema, load_default=lambda: PluginsSchema().load({}))
     plugin = fields.Dict(fields.String(), fields.Dict(), load_default=dict)
 
 
@@ -87,12 +116,19 @@ class Config:
     web: Mapping[str, Any]
     jobs: Mapping[str, Any]
     content: Mapping[str, Any]
+    mail: Mapping[str, Any]
+    plugins: Mapping[str, Any]
     plugin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def state_file(self) -> Path:
         """Where the set of enabled plugins is written."""
         return self.instance / "plugins.toml"
+
+    @property
+    def suspended_file(self) -> Path:
+        """Where all processes read which slow hooks are left out."""
+        return self.instance / "run" / "suspended.json"
 
     @property
     def secret_file(self) -> Path:

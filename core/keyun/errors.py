@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+__all__ = [
+    "ConfigError",
+    "Conflict",
+    "DatabaseError",
+    "Forbidden",
+    "Invalid",
+    "KeyunError",
+    "NotFound",
+    "PluginError",
+    "Unauthenticated",
+]
+
 
 class KeyunError(Exception):
     """Base class of every error that Keyun raises on purpose.

@@ -7,6 +7,7 @@ from keyun.content.models import Content, Revision
 from keyun.events.models import CursorRow, Event
 from keyun.jobs import JobRow
 from keyun.regions.models import Region
+from keyun.sites.models import SubSite
 
 __all__ = [
     "Content",
@@ -18,6 +19,7 @@ __all__ = [
     "Organization",
     "Region",
     "Revision",
+    "SubSite",
     "Token",
     "User",
 ]

@@ -97,7 +97,7 @@ def test_init_may_be_run_again_and_keeps_the_choice(keyun: Keyun) -> None:
 
 def test_the_list_says_what_programs_rely_on(keyun: Keyun) -> None:
     row = next(r for r in listed(keyun) if r["name"] == "marketplace")
-    assert set(row) == {"name", "title", "version", "state", "slot", "problems"}
+    assert set(row) == {"name", "title", "version", "state", "slot", "problems", "suspended"}
     assert (row["state"], row["slot"], row["problems"]) == ("active", "marketplace", [])
 
 
@@ -129,7 +129,7 @@ def test_every_state_is_told_apart(keyun: Keyun, write_plugin: WritePlugin, site
     [
         ('requires = ["nosuch"]', PLUGIN, ">=1.0", "keyun plugins enable nosuch"),
         ('requires = ["odd"]', PLUGIN, ">=1.0", None),
-        ("", PLUGIN, ">=9", "this Keyun offers 1.0"),
+        ("", PLUGIN, ">=9", "this Keyun offers 1.1"),
         ("", "import nowhere_at_all", ">=1.0", "ModuleNotFoundError"),
         ('modules = ["nowhere_at_all"]', PLUGIN, ">=1.0", "pip install"),
         ("colour = 1", PLUGIN, ">=1.0", "unknown key"),
@@ -184,6 +184,21 @@ def test_what_others_require_is_not_disabled(keyun: Keyun, write_plugin: WritePl
     assert answer.returncode == 1
     assert "keyun plugins disable leaning popsci" in answer.stderr
     assert keyun("plugins", "disable", "leaning", "popsci").returncode == 0
+
+
+def test_a_stand_in_takes_a_slot_in_one_step_although_others_require_it(
+    keyun: Keyun, write_plugin: WritePlugin
+) -> None:
+    write_plugin("leaning", 'requires = ["popsci"]')
+    write_plugin("shelf", 'replaces = "popsci"')
+    assert keyun("plugins", "enable", "leaning").returncode == 0
+    assert keyun("plugins", "enable", "shelf").returncode == 1
+    answer = keyun("plugins", "enable", "shelf", "--instead")
+    assert answer.returncode == 0 and "popsci disabled, its data is kept" in answer.stdout, answer.stderr
+    found = states(keyun)
+    assert [found[n] for n in ("popsci", "shelf", "leaning")] == ["disabled", "active", "active"]
+    assert keyun("plugins", "enable", "popsci", "--instead").returncode == 0
+    assert states(keyun)["shelf"] == "disabled"
 
 
 def test_a_failing_migration_leaves_state_and_database_as_they_were(

@@ -54,7 +54,7 @@ def test_every_plugin_has_its_entry_point_and_extra(setup: configparser.ConfigPa
 
 
 def test_type_checkers_look_in_the_same_places(setup: configparser.ConfigParser) -> None:
-    want = {"core", "benchmarks"} | {f"plugins/{p}" for p in PLUGINS}
+    want = {"core", "benchmarks", "tools"} | {f"plugins/{p}" for p in PLUGINS}
     assert set(re.split(r"[,:\s]+", setup["mypy"]["mypy_path"])) == want
 
 

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from keyun.events.follow import Cursor, Follower, after, durable_cursor, move_cursor, peek
+from keyun.events.follow import (
+    Cursor,
+    Follower,
+    Lag,
+    after,
+    durable_cursor,
+    head,
+    lag_behind,
+    move_cursor,
+    peek,
+)
 from keyun.events.models import Committed, Event
 
-__all__ = ["Committed", "Cursor", "Event", "Follower", "after", "durable_cursor", "move_cursor", "peek"]
+__all__ = [
+    "Committed",
+    "Cursor",
+    "Event",
+    "Follower",
+    "Lag",
+    "after",
+    "durable_cursor",
+    "head",
+    "lag_behind",
+    "move_cursor",
+    "peek",
+]

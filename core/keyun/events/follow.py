@@ -7,6 +7,7 @@ A consumer applies "the current state of X", so reading an event twice is harmle
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from keyun.db import is_sqlite
 from keyun.events.models import Committed, CursorRow, Event
 
 MAX_XID = 2**62
+#: Beyond this the exact number tells an administrator nothing more.
+MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,6 +73,21 @@ def after(session: Session, cursor: Cursor) -> sa.ColumnElement[bool]:
         return Event.id > cursor.event_id
     place = sa.tuple_(Event.transaction, Event.id)
     return place > sa.tuple_(sa.literal(cursor.transaction), sa.literal(cursor.event_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How many events lie after a cursor, and the moment of the first of them."""
+
+    events: int = 0
+    since: dt.datetime | None = None
+
+
+def lag_behind(session: Session, cursor: Cursor, *only: sa.ColumnElement[bool]) -> Lag:
+    """The events after ``cursor`` that meet ``only``, counted up to :data:`MOST_COUNTED`."""
+    unread = sa.select(Event.id, Event.at).where(after(session, cursor), *only).limit(MOST_COUNTED).subquery()
+    events, since = session.execute(sa.select(sa.func.count(), sa.func.min(unread.c.at))).one()
+    return Lag(events, since)
 
 
 def _following(session: Session, cursor: Cursor) -> sa.Select[Event]:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from keyun.errors import Invalid, NotFound
 from keyun.regions.codes import COUNTRY, level, parent_code, subtree
@@ -124,6 +124,18 @@ class Tree:
         if code == COUNTRY:
             return self._by_code[COUNTRY].name if COUNTRY in self._by_code else "全国"
         return "".join(p.name for p in self.path(code)) or (code or "")
+
+
+def concerning(column: InstrumentedAttribute[str | None], code: str | None) -> sa.ColumnElement[bool]:
+    """The condition for what concerns a place: what lies in it, around it, or is meant for everywhere."""
+    if code is None:
+        return sa.true()
+    above: list[str] = []
+    up = parent_code(code)
+    while up is not None:
+        above.append(up)
+        up = parent_code(up)
+    return sa.or_(column.is_(None), column.in_(above), column.between(*subtree(code)))
 
 
 def tree(session: Session) -> Tree:

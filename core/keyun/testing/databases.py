@@ -24,7 +24,7 @@ SERVER = "postgresql://root@127.0.0.1:5432/postgres"
 
 
 class Unreachable(Exception):
-    """No PostgreSQL server answers; the text says which one was tried."""
+    """No PostgreSQL server answers, or there is no driver; the text says which."""
 
 
 class Databases:
@@ -102,7 +102,12 @@ class Databases:
 
     def _administer(self, statement: str) -> None:
         if self._server is None:
-            self._server = sa.create_engine(_server_url(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+            try:
+                self._server = sa.create_engine(
+                    _server_url(), isolation_level="AUTOCOMMIT", poolclass=NullPool
+                )
+            except ModuleNotFoundError as e:
+                raise Unreachable(f"no driver for PostgreSQL ({e}); pip install 'keyun[postgres]'") from e
         try:
             with self._server.connect() as connection:
                 connection.exec_driver_sql(statement)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from keyun.access import system
 from keyun.accounts.models import Grant, Membership, Organization, User
 from keyun.accounts.passwords import hash_password
+from keyun.content import Content, create
+from keyun.content import publish as make_public
 from keyun.uow import UnitOfWork
 
 PLACE = "511402"
@@ -50,3 +52,12 @@ def make_organization(
     unit.session.add(organization)
     unit.session.flush()
     return organization
+
+
+def make_item(unit: UnitOfWork, type_name: str, *, publish: bool = True, **values: object) -> Content:
+    """An item of the loaded type ``type_name`` as a page would write it, published unless told otherwise."""
+    kind = unit.site.content_type(type_name)
+    item = create(system(), unit, kind, {"title": "示例", "body": "示例正文。", "region": PLACE} | values)
+    if publish:
+        make_public(system(), unit, item)
+    return item

@@ -10,7 +10,7 @@ database says ``@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)``
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from keyun.testing.clients import Browser
     from keyun.testing.clock import Clock
     from keyun.testing.databases import Databases
-
-MakeInstance = Callable[..., Path]
-MakeSite = Callable[..., "Site"]
-MakeApp = Callable[..., "Flask"]
+    from keyun.testing.makers import MakeApp, MakeInstance, MakeSite
 
 
 @pytest.fixture(params=os.environ.get("KEYUN_TEST_BACKEND", "sqlite,postgresql").split(","))
