@@ -52,7 +52,7 @@ def describe(schema: Schema) -> str:
 
 
 def _names(schema: Schema) -> dict[str, str]:
-    """Every heading that means a field; a name counts more than a label, an own label more than an added one."""
+    """Every heading that means a field: a name before a label, an own label before an added one."""
     keys = {n: f.data_key or n for n, f in schema.fields.items() if not f.dump_only}
     labels = {str(schema.fields[n].metadata.get("label", k)): k for n, k in reversed(keys.items())}
     return {text.casefold(): key for text, key in {**labels, **keys, **{k: k for k in keys.values()}}.items()}
