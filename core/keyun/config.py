@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -20,6 +21,13 @@ SECRET_FILE = "secret.key"
 SECTIONS = ("site", "web", "jobs", "content", "mail", "plugins")
 
 
+def _known_timezone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValidationError(f"no time zone {name!r}; write one such as Asia/Shanghai") from None
+
+
 class SiteSchema(Schema):
     """``[site]``: who runs this cloud and where."""
 
@@ -30,7 +38,7 @@ class SiteSchema(Schema):
     icp = fields.String(load_default="", validate=validate.Length(max=60))
     police = fields.String(load_default="", validate=validate.Length(max=60))
     region = fields.String(load_default="510000", validate=validate.Regexp(r"^\d{6}$"))
-    timezone = fields.String(load_default="Asia/Shanghai")
+    timezone = fields.String(load_default="Asia/Shanghai", validate=_known_timezone)
     url = fields.String(load_default="", validate=validate.Regexp(r"^(https?://[^\s/?#]+)?$"))
     demo = fields.Boolean(load_default=False)
 

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,10 @@ __all__ = ["GiveUp", "Job", "JobRow", "Worker", "enqueue"]
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS = (1, 5, 30, 120, 600)
+#: How often a worker looks for jobs that a worker without their plugin has set aside.
+REVIVE_SECONDS = 60.0
+#: What stands at a dead job that never got as far as failing.
+LOST = "every attempt ended with the death of its worker (killed, or out of memory); see the log"
 
 
 class JobRow(Model):
@@ -116,12 +121,12 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a job in hand is finished first."""
         log.info("worker %s started with %d kinds of job", self.me, len(self.site.jobs))
-        revived = False
+        next_revival = 0.0
         while not stop.is_set():
             try:
-                if not revived:
+                if time.monotonic() >= next_revival:
                     self.revive()
-                    revived = True
+                    next_revival = time.monotonic() + REVIVE_SECONDS
                 self.schedule()
                 busy = self.run_due(stop=stop)
             except sa.exc.OperationalError:
@@ -232,7 +237,8 @@ class Worker:
                 exhausted = sa.update(JobRow).where(
                     JobRow.id == job_id, self._free(now), JobRow.attempts >= self.max_attempts
                 )
-                session.connection().execute(exhausted.values(state="dead", lease_until=None))
+                why = sa.func.coalesce(JobRow.error, LOST)
+                session.connection().execute(exhausted.values(state="dead", lease_until=None, error=why))
             return taken
 
     @contextlib.contextmanager

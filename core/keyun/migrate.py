@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from keyun.db import WRITE
+from keyun.db import WRITE, Model
 from keyun.errors import DatabaseError
 from keyun.plugins.manifest import Manifest
 
@@ -129,6 +129,21 @@ class Migrator:
                     ) from e
                 _check_foreign_keys(connection, lineage)
                 connection.commit()
+
+
+def lacking(engine: sa.Engine, plugin: str) -> list[str]:
+    """What the loaded classes of ``plugin`` map and the database does not have, one sentence for each table."""
+    tables = [t for n, t in sorted(Model.metadata.tables.items()) if n.startswith(f"{plugin}_")]
+    found = sa.inspect(engine).get_multi_columns(filter_names=[t.name for t in tables]) if tables else {}
+    there = {name: {c["name"] for c in columns} for (_, name), columns in found.items()}
+    problems = []
+    for table in tables:
+        if missing := [c.name for c in table.columns if c.name not in there.get(table.name, ())]:
+            problems.append(
+                f"{plugin}: the table {table.name} has no {', '.join(missing)}; write a migration and run"
+                f" `keyun db upgrade` (`keyun plugins check {plugin}` shows the difference)"
+            )
+    return problems
 
 
 @contextlib.contextmanager

@@ -201,6 +201,38 @@ def test_a_stand_in_takes_a_slot_in_one_step_although_others_require_it(
     assert states(keyun)["shelf"] == "disabled"
 
 
+MODEL = """
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+from keyun.db import Model
+from keyun.plugins import Plugin
+
+class Thing(Model):
+    __tablename__ = "scale_thing"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    weight: Mapped[int]
+
+class P(Plugin):
+    pass
+"""
+
+
+def test_a_column_without_a_migration_is_said_before_a_page_fails(
+    keyun: Keyun, write_plugin: WritePlugin
+) -> None:
+    write_plugin("scale", code=MODEL, migration="pass")
+    answer = keyun("plugins", "enable", "scale")
+    assert answer.returncode == 1 and "scale_thing has no weight; write a migration" in answer.stderr
+    assert states(keyun)["scale"] == "disabled"
+    model = MODEL.replace("scale", "gauge")
+    package = write_plugin("gauge", code=model.replace("weight: Mapped[int]", ""), migration="pass")
+    assert keyun("plugins", "enable", "gauge").returncode == 0
+    assert keyun("doctor").returncode == 0
+    (package / "plugin.py").write_text(model)
+    sick = keyun("doctor")
+    assert sick.returncode == 1 and "gauge_thing has no weight" in sick.stdout
+
+
 def test_a_failing_migration_leaves_state_and_database_as_they_were(
     keyun: Keyun, write_plugin: WritePlugin, tmp_path: Path
 ) -> None:
@@ -214,6 +246,12 @@ def test_a_failing_migration_leaves_state_and_database_as_they_were(
         tables = {r[0] for r in db.execute("SELECT name FROM sqlite_master")}
     db.close()
     assert "heavy_thing" not in tables
+
+
+def test_an_unknown_time_zone_is_named(keyun: Keyun) -> None:
+    answer = keyun("plugins", "list", KEYUN_SITE__TIMEZONE="Asia/Chengdu")
+    assert answer.returncode == 1
+    assert "site.timezone" in answer.stderr and "Traceback" not in answer.stderr
 
 
 def test_a_damaged_state_file_is_named(keyun: Keyun, tmp_path: Path) -> None:
@@ -253,8 +291,8 @@ def test_help_lists_the_groups_of_enabled_plugins_without_importing_them(
 @pytest.mark.parametrize(
     "command",
     ["serve", "worker", "jobs list", "search x", "doctor", "demo", "users list", "index verify", "import",
-     "regions show 511424", "plugins list", "plugins enable popsci",
-     "marketplace index verify", "bridge status"],
+     "regions show 511424", "plugins list", "plugins enable popsci", "db status", "db upgrade",
+     "db downgrade popsci base --yes", "marketplace index verify", "bridge status"],
 )  # fmt: skip
 def test_a_folder_that_was_never_set_up_is_said_to_be_so_and_stays_empty(
     keyun: Keyun, tmp_path: Path, command: str

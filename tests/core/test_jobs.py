@@ -107,6 +107,8 @@ def test_a_job_that_kills_every_worker_ends_as_dead(make_site: MakeSite, clock: 
         clock.tick(dt.timedelta(minutes=5))
     assert Worker(site).drain() == 0
     assert rows(site) == [("test.job", "dead", 5)]
+    with site.reading() as unit:
+        assert "death of its worker" in str(unit.session.get_one(JobRow, job_id).error)
 
 
 def test_the_job_of_a_plugin_that_is_off_waits_for_it(make_site: MakeSite) -> None:
@@ -120,6 +122,33 @@ def test_the_job_of_a_plugin_that_is_off_waits_for_it(make_site: MakeSite) -> No
     assert Worker(site).revive() == 1
     Worker(site).drain()
     assert seen == [2]
+
+
+def test_a_worker_takes_what_one_without_the_plugin_has_set_aside_meanwhile(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyun.jobs.REVIVE_SECONDS", 0.0)
+    stop, turns = threading.Event(), []
+
+    def set_aside(site: Site) -> None:
+        turns.append("first")
+        with site.writing() as unit:
+            job_id = unit.enqueue("other.job")
+            unit.session.get_one(JobRow, job_id).state = "waiting"
+
+    def other(_site: Site) -> None:
+        turns.append("other")
+        stop.set()
+
+    site = with_job(make_site(), set_aside)
+    site.jobs["other.job"] = Job("other.job", other)
+    with site.writing() as unit:
+        unit.enqueue("test.job")
+    worker = threading.Thread(target=Worker(site).run, args=(stop,))
+    worker.start()
+    assert stop.wait(20)
+    worker.join()
+    assert turns == ["first", "other"]
 
 
 def test_a_repeated_job_is_queued_once_for_each_step(make_site: MakeSite, clock: Any) -> None:

@@ -190,7 +190,11 @@ def test_the_commands_write_a_private_file_and_ask_before_they_forget(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text())["core_user"][0]["login"] == "li"
     assert keyun("erase", "li", answer="n\n").exit_code == 1
+    file.write_text("what was there before " * 1000)
+    file.chmod(0o644)
     assert keyun("export", "li", str(file)).exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600, "also when everybody could read the file before"
+    assert json.loads(file.read_text())["core_user"]
     assert keyun("erase", "li", "--yes").exit_code == 0
     gone = keyun("erase", "li", "--yes")
     assert (gone.exit_code, "no user 'li'" in gone.output) == (1, True)

@@ -56,6 +56,26 @@ class P(Plugin):
         return {jobs}
 """
 
+#: A server that tries a refused change again at once, not a minute later.
+HASTY = """
+from keyun.cli import main
+from keyun.serving import supervisor
+supervisor.RETRY_SECONDS = 0.0
+main()
+"""
+#: The same, that can start no process while there is a file ``scarce``.
+SCARCE = (
+    """
+import os, pathlib, subprocess
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **more):
+        if pathlib.Path(os.environ["KEYUN_INSTANCE"], "scarce").exists():
+            raise OSError(11, "too many")
+        super().__init__(*arguments, **more)
+subprocess.Popen = Popen
+"""
+    + HASTY
+)
 MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
@@ -94,12 +114,12 @@ class Server:
         self.env, self.folder, self.packages = clean | more, folder, packages
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = ["-m", "keyun"]
 
     def start(self, *options: str, **environment: str) -> None:
         command = [
             sys.executable,
-            "-m",
-            "keyun",
+            *self.program,
             "serve",
             "--port",
             str(self.port),
@@ -353,6 +373,51 @@ def test_the_state_file_may_be_edited_by_hand_and_even_be_damaged(server: Server
     path.write_text('enabled = ["popsci", "nobody"]\n')
     assert until(lambda: server.ready()["faulted"].keys() == {"nobody"}), "one is missing, the rest serves"
     assert server.ready()["refused"] is None
+
+
+def test_a_damaged_state_file_is_not_tried_later_as_an_empty_set(server: Server) -> None:
+    state.save(server.folder / "plugins.toml", ["popsci"])
+    server.program = ["-c", HASTY]
+    server.start("--no-jobs")
+
+    for damage, reason in (("enabled = [", "toml"), ("enabled = 1", "a list of plugin names")):
+        (server.folder / "plugins.toml").write_text(damage)
+        assert until(
+            lambda reason=reason: (r := server.record().refused) is not None and reason in r.reasons[0]
+        )
+    assert "with no plugins" not in server.log(), server.log()
+    assert server.ready()["plugins"] == ["popsci"]
+
+
+def test_when_no_process_can_be_started_the_old_ones_serve_on(server: Server) -> None:
+    state.save(server.folder / "plugins.toml", ["popsci"])
+    server.program = ["-c", SCARCE]
+    server.start("--no-jobs")
+
+    (server.folder / "scarce").touch()
+    state.save(server.folder / "plugins.toml", ["emergency", "popsci"])
+    assert until(lambda: server.record().refused is not None)
+    assert "no new process can be started (too many)" in server.ready()["refused"]["reasons"][0]
+    assert server.ready()["plugins"] == ["popsci"]
+
+    (server.folder / "scarce").unlink()
+    assert until(lambda: server.ready()["plugins"] == ["emergency", "popsci"])
+    assert server.ready()["refused"] is None
+
+
+def test_whoever_is_quicker_on_an_address_has_it_and_the_other_is_told(server: Server) -> None:
+    with socket.socket() as quicker:
+        quicker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        quicker.bind(("127.0.0.1", server.port))
+        command = [sys.executable, "-m", "keyun", "serve", "--no-jobs", "--port", str(server.port)]
+        with subprocess.Popen(command, env=server.env, stderr=subprocess.PIPE, text=True) as slower:
+            assert slower.stderr is not None
+            assert "building with" in slower.stderr.readline(), "it has bound the address and does not listen"
+            quicker.listen()
+            *_, last = slower.stderr.read().splitlines()
+    assert slower.returncode == 1
+    assert last.startswith(f"keyun: cannot listen on 127.0.0.1 port {server.port}: ")
+    assert record.read(server.folder) is None
 
 
 def test_strict_refuses_faults_safe_mode_starts_the_core_and_a_taken_port_is_named(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keyun.plugins import state
-from keyun.serving import record, watch
+from keyun.serving import candidate, record, watch
 from keyun.serving.backoff import QUICK_SECONDS, Backoff
 from keyun.serving.candidate import Report
 from keyun.serving.record import Refusal, ServerRecord
@@ -66,6 +67,30 @@ def test_the_record_says_all_of_it_and_nothing_of_a_dead_server(tmp_path: Path) 
     record.remove(tmp_path)
     record.remove(tmp_path)
     assert list((tmp_path / record.FOLDER).iterdir()) == []
+
+
+def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    record.write(tmp_path, ServerRecord(os.getpid()))
+    for text in ("", "[]", '{"pid": "x"}', '{"plugins": []}'):
+        record.path_of(tmp_path).write_text(text)
+        assert record.read(tmp_path) is None
+        record.nudge(tmp_path)
+    record.remove(tmp_path)
+    assert list((tmp_path / record.FOLDER).iterdir()) == []
+
+
+def test_the_record_of_another_server_stays(tmp_path: Path) -> None:
+    other = ServerRecord(os.getppid(), plugins=("a",))
+    record.write(tmp_path, other)
+    record.remove(tmp_path)
+    assert record.read(tmp_path) == other
+
+
+def test_a_plugin_that_hangs_while_it_is_tried_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate, "TRIAL_SECONDS", 0.01)
+    assert "did not end within" in candidate.trial(tmp_path, ()).reasons[0]
 
 
 def test_the_set_is_taken_from_the_file_and_a_damaged_file_says_so(tmp_path: Path) -> None:
@@ -154,3 +179,43 @@ def test_an_installation_counts_again_when_pip_has_written_its_last_note(
     last.write_text(note)
     assert watcher.look().installed != half
     assert watcher.look() == watcher.look()
+
+
+@pytest.mark.parametrize(
+    "text", ["[keyun.plugins]\nodd = no-package:P\n", "[console_scripts]\nno equals sign\n"]
+)
+def test_an_installation_that_cannot_be_read_ends_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(watch, "INSTALLATION_EVERY", 0.0)
+    monkeypatch.setattr(watch, "INSTALLATION_SETTLES", 0.0)
+    watcher = Watcher(tmp_path)
+    before = watcher.look().installed
+    library(tmp_path, "fixture_odd", "1.0")
+    entries = tmp_path / "fixture_odd-1.0.dist-info" / "entry_points.txt"
+    entries.write_text(text)
+    assert watcher.look().installed
+    shutil.rmtree(entries.parent)
+    assert watcher.look().installed == before, "and it is noticed when that is gone"
+
+
+def test_the_manifest_of_a_plugin_installed_for_development_counts_although_the_server_knows_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, sources = tmp_path / "site", tmp_path / "work" / "keyun-plugin-later"
+    (packages / "later-1.0.dist-info").mkdir(parents=True)
+    (sources / "keyun_later").mkdir(parents=True)
+    info = packages / "later-1.0.dist-info"
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: later\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[keyun.plugins]\nlater = keyun_later.plugin:P\n")
+    (info / "direct_url.json").write_text(
+        json.dumps({"url": sources.as_uri(), "dir_info": {"editable": True}})
+    )
+    manifest = sources / "keyun_later" / "plugin.toml"
+    manifest.write_text('[plugin]\nname = "later"\napi = ">=1.0,<2"\n')
+    monkeypatch.syspath_prepend(str(packages))
+    assert manifest in watch.manifests()
+    before = watch.fingerprint(watch.manifests())
+    manifest.write_text('[plugin]\nname = "later"\napi = ">=1.0,<2"\nscreens = true\n')
+    assert watch.fingerprint(watch.manifests()) != before

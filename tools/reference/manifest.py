@@ -14,7 +14,8 @@ MEANING = {
     "requires": "slots that must be served; they load before it",
     "after": "slots that load before it when they are there",
     "replaces": "the slot it serves instead of the plugin of that name",
-    "extends": "the plugin it builds on; it serves that slot, and the other one must be installed",
+    "extends": "the plugin whose place it takes as a subclass, keeping its tables and pages; "
+    "to add something beside a plugin, such as a field, use `requires`",
     "command": "its group below `keyun`; the slot when missing",
     "modules": "modules it needs that the core does not bring",
     "extra": "the extra of Keyun that brings these modules",

@@ -43,7 +43,10 @@ def _lists(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _property(field: ContentField, converter: Any) -> dict[str, Any]:
-    described: dict[str, Any] = converter.field2property(field.in_schema())
+    shown = field.in_schema()
+    # Where there is a default, an answer always has a value.
+    shown.allow_none = shown.allow_none and field.default is None
+    described: dict[str, Any] = converter.field2property(shown)
     text = f"{field.title} / {field.title_en} ({field.type})"
     return described | {"description": text}
 

@@ -25,6 +25,7 @@ def upgrade(console: Console) -> None:
 
     A plugin whose migration fails stays as it was and pending; the others go on. Exit 1 then.
     """
+    console.require_set_up()
     migrator = console.migrator
     moved = upgrade_lineages(migrator, [])
     failed: list[str] = []
@@ -51,6 +52,7 @@ def upgrade(console: Console) -> None:
 @pass_console
 def status(console: Console) -> None:
     """Show where every lineage stands."""
+    console.require_set_up()
     for s in console.migrator.status():
         click.echo(f"{s.name:<16} {s.state:<9} {s.current or '-'} -> {s.head or '-'}")
 
@@ -62,6 +64,7 @@ def status(console: Console) -> None:
 @pass_console
 def downgrade(console: Console, lineage: str, target: str, yes: bool) -> None:
     """Take LINEAGE back to TARGET (a revision, or base). Data of newer columns is lost."""
+    console.require_set_up()
     if not yes:
         click.confirm(f"Take {lineage} back to {target}? Data of newer columns is lost", abort=True)
     console.migrator.downgrade(lineage, target)

@@ -20,6 +20,7 @@ from keyun.cli.console import Console, pass_console
 from keyun.config import FILE
 from keyun.errors import KeyunError
 from keyun.hookspecs import Check as PluginCheck
+from keyun.migrate import lacking
 from keyun.plugins.declarations import listed
 
 LOW_DISK = 512 * 1024 * 1024
@@ -159,6 +160,8 @@ def _plugins(console: Console) -> Iterator[Finding]:
     yield Finding(f"active: {', '.join(p.name for p in plugins.plugins.values()) or 'none'}", is_note=True)
     for problems in plugins.faults.values():
         yield from (Finding(p) for p in problems)
+    for plugin in plugins.plugins.values():
+        yield from map(Finding, lacking(console.runtime.engine, plugin.name))
     for slow in plugins.budget.slow():
         yield Finding(slow.says(), is_note=not slow.suspended)
 

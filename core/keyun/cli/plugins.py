@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +15,15 @@ from keyun.cli.plugins_order import order
 from keyun.cli.plugins_purge import purge
 from keyun.errors import KeyunError, PluginError
 from keyun.hookspecs import API_VERSION
-from keyun.migrate import CORE, Migrator
 from keyun.plugins import state
 from keyun.plugins.budget import Budget
 from keyun.plugins.order import lineages, plan
-from keyun.plugins.survey import Row, survey
 from keyun.serving import candidate, record
 from keyun.serving.record import ServerRecord
+
+if TYPE_CHECKING:
+    from keyun.migrate import Migrator
+    from keyun.plugins.survey import Row
 
 
 @click.group(cls=Group)
@@ -34,6 +37,8 @@ def plugins() -> None:
 @pass_console
 def list_(console: Console, as_json: bool, strict: bool) -> None:
     """List every plugin with its state; problems name the command that repairs them."""
+    from keyun.plugins.survey import survey
+
     server = record.read(console.instance)
     _tell_refusal(console, server)
     rows = [_as_served(row, server) for row in survey(console.site)]
@@ -86,6 +91,8 @@ def _as_served(row: Row, server: ServerRecord | None) -> Row:
 @pass_console
 def show(console: Console, name: str) -> None:
     """Show what is known about the plugin NAME without importing it."""
+    from keyun.plugins.survey import survey
+
     rows = {r.name: r for r in survey(console.site)}
     if name not in rows:
         raise PluginError([f"no plugin {name!r}; see `keyun plugins list`"])
@@ -199,6 +206,8 @@ def _refuse_problems(console: Console, wanted: Sequence[str], names: Sequence[st
 
 def upgrade(migrator: Migrator, names: Sequence[str]) -> list[str]:
     """Bring the core and the lineages of ``names`` to their newest version; returns what moved."""
+    from keyun.migrate import CORE
+
     before = {s.name: s.current for s in migrator.status()}
     for name in [CORE, *(n for n in names if n in migrator.versions)]:
         try:

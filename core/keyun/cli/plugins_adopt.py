@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keyun.access import system
 from keyun.cli.console import Console, pass_console
 from keyun.errors import PluginError
 
@@ -30,6 +29,7 @@ def adopt(console: Console, name: str, as_json: bool) -> None:
     `enable` and `db upgrade` do this by themselves. Run it again after items that were refused have
     been repaired; doing it twice changes nothing. Exit 1 while items are refused: they stay stored.
     """
+    from keyun.access import system
     from keyun.content.adoption import adopt_all
 
     loaded = [p.name for p in console.site.plugins.plugins.values()]
@@ -47,9 +47,11 @@ def adopt(console: Console, name: str, as_json: bool) -> None:
 
 def take_over(console: Console, enabled: Sequence[str], names: Sequence[str]) -> None:
     """Let the plugins ``names`` of the set ``enabled`` take over what others of their slots wrote."""
+    from keyun.access import system
     from keyun.content.adoption import adopt_all
     from keyun.site import Site
 
+    names = [n for n in names if _has_items(console, n)]
     if not names or os.environ.get("KEYUN_SAFE_MODE") == "1":
         return
     site = Site.open(console.runtime, enabled, console.installation)
@@ -58,6 +60,19 @@ def take_over(console: Console, enabled: Sequence[str], names: Sequence[str]) ->
         if done.count:
             console.progress(f"{name}: {done.added:,} items taken over, {done.updated:,} brought up to date")
         tell_refused(console, name, done)
+
+
+def _has_items(console: Console, name: str) -> bool:
+    """Whether the slot of ``name`` has items; to see that it has none, no plugin need be imported."""
+    import sqlalchemy as sa
+
+    manifest = console.installation.manifests.get(name)
+    if manifest is None:
+        return False
+    of_slot = sa.column("type").startswith(f"{manifest.slot}.", autoescape=True)
+    query = sa.select(sa.literal(1)).select_from(sa.table("core_content")).where(of_slot).limit(1)
+    with console.runtime.engine.connect() as connection:
+        return connection.execute(query).first() is not None
 
 
 def tell_refused(console: Console, name: str, done: Adopted) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from keyun.cli.console import Console, pass_console
+from keyun.errors import KeyunError
 
 
 @click.command()
@@ -25,8 +26,13 @@ def new(console: Console, name: str, title: str, title_en: str, outside: Path | 
 
     Without --outside it becomes a plugin of the repository that the command is run in.
     """
+    from keyun.cli import COMMANDS
+    from keyun.plugins.declarations import core_names
     from keyun.scaffold import Names, missing_edits, write_bundled, write_distribution
 
+    # Its command group and its importer are called like the plugin.
+    if name in COMMANDS or name in core_names()["keyun_importers"]:
+        raise KeyunError(f"`keyun {name}` or `keyun import {name}` is the core's; choose another name")
     taken = {n: f"the installed plugin {m.title}" for n, m in console.installation.manifests.items()}
     names = Names.of(name, title, title_en, taken)
     if outside is not None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from keyun.access import system
 from keyun.cli.console import Console, pass_console
 from keyun.errors import Invalid, PluginError
 from keyun.plugins import state
-from keyun.plugins.purge import Belongings, belongings, export, refusals, remove
-from keyun.search import IndexBusy
 from keyun.serving import record
+
+if TYPE_CHECKING:
+    from keyun.plugins.purge import Belongings
 
 
 @click.command()
@@ -32,6 +33,9 @@ def purge(console: Console, name: str, export_to: Path | None, yes: bool) -> Non
     another plugin can serve stay. Events and the settings in keyun.toml stay too. A purge that was
     interrupted is run again.
     """
+    from keyun.access import system
+    from keyun.plugins.purge import export, remove
+
     console.require_set_up()
     owned = _look(console, name)
     folders = _folders(console, name)
@@ -42,9 +46,10 @@ def purge(console: Console, name: str, export_to: Path | None, yes: bool) -> Non
         click.echo(f"nothing of {name} is left here")
         return
     _tell(owned, folders)
-    place = export(
-        console.runtime.engine, owned, export_to or console.instance / "purged", console.runtime.clock()
-    )
+    target = export_to or console.instance / "purged"
+    if inside := [f for f in folders if target.resolve().is_relative_to(f.resolve())]:
+        raise Invalid(f"{inside[0]} is removed itself; nothing was removed, name another --export-to")
+    place = export(console.runtime.engine, owned, target, console.runtime.clock())
     click.echo(f"exported to {place}")
     if not yes and click.prompt(f"Type {name} to remove all this for good") != name:
         raise Invalid(f"nothing was removed; the export stays in {place}")
@@ -65,6 +70,8 @@ def _look(console: Console, name: str) -> Belongings:
 
     :raises PluginError: when it cannot be purged.
     """
+    from keyun.plugins.purge import belongings, refusals
+
     enabled = state.load(console.runtime.config.state_file).enabled
     manifests = console.installation.manifests
     if problems := refusals(name, enabled, manifests, console.migrator):
@@ -96,6 +103,8 @@ def _tell(owned: Belongings, folders: list[Path]) -> None:
 
 def _follow(console: Console) -> None:
     """Take what was removed out of the search index."""
+    from keyun.search import IndexBusy
+
     try:
         console.site.jobs["core.search"].run(console.site)
     except IndexBusy:

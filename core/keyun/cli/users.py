@@ -168,7 +168,10 @@ def export(console: Console, login: str, file: Path) -> None:
     with console.site.reading() as unit:
         found = personal.export(system(), unit, find_user(unit, login))
     # Never readable by others, not even before it is full.
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
+        # A file that was there keeps its mode and its text otherwise.
+        os.fchmod(f.fileno(), 0o600)
+        f.truncate()
         json.dump(found, f, ensure_ascii=False, indent=2, default=str)
     click.echo(f"{sum(map(len, found.values()))} records of {login} in {file}")
 

@@ -80,7 +80,8 @@ class ContentField:
 
     def value_of(self, extra: Mapping[str, Any]) -> Any:
         """The value in the ``extra`` of an item, or the default."""
-        return extra.get(self.slot, {}).get(self.name, self.default)
+        value = extra.get(self.slot, {}).get(self.name)
+        return self.default if value is None else value
 
     def says(self, value: Any) -> tuple[str, str]:
         """``value`` as people read it, in Chinese and in English."""
@@ -101,8 +102,8 @@ class ContentField:
         field.validators = [*field.validators, _bounded]
         if self.choices:
             field.validators.insert(0, validate.OneOf([c.value for c in self.choices]))
-        if not field.required and field.load_default is missing:
-            field.allow_none = True
+        # A blank takes the value back; the default counts again.
+        field.allow_none = field.allow_none or not field.required
         # The default is worked out when it is read: items from before the plugin have it too.
         field.dump_default = field.load_default
         field.load_default = missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -53,8 +54,10 @@ class RefusedFile:
     def add(self, error: RowError) -> None:
         """Write one refused row."""
         if self._file is None:
+            # The rows may hold personal data: only this account reads them.
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             # With a mark in front spreadsheets read it as UTF-8.
-            self._file = self.path.open("w", encoding="utf-8-sig", errors="replace", newline="")
+            self._file = os.fdopen(handle, "w", encoding="utf-8-sig", errors="replace", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow([ROW, REASONS, *self._columns])
         cells = [harmless(error.row.get(k)) for k in self._keys]

@@ -69,6 +69,10 @@ class Caller:
         """The hooks that ``plugin`` implements."""
         return self._pm.get_hookcallers(plugin) or []
 
+    def hook_names(self) -> list[str]:
+        """Every hook that somebody specifies."""
+        return sorted(n for n, c in vars(self._pm.hook).items() if n.startswith("keyun_") and c.has_spec())
+
     def add_core(self, core: object) -> None:
         """Register the core's own implementations; they answer when no plugin does."""
         self._pm.register(core, name="core")

@@ -6,6 +6,7 @@ A plugin with any problem stays out whole; the reason is a sentence that stands 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import RAISE, ValidationError
@@ -45,7 +46,7 @@ class Loader:
                 return manifest.name, str(e)
         for plugin in self.manager.plugins.values():
             if unknown := self._unknown_hooks(plugin):
-                return plugin.name, f"unknown hook(s) {', '.join(unknown)}"
+                return plugin.name, self._no_such_hook(unknown)
             if wrong := self._wrong_wrappers(plugin):
                 return plugin.name, f"no wrapper may stand around {', '.join(wrong)}"
         return None
@@ -88,7 +89,8 @@ class Loader:
             except KeyboardInterrupt:
                 raise
             except BaseException as e:
-                raise Fault(f"{hook} failed with {mapping.describe(e)}") from e
+                package = plugin.manifest.entry_point.module.partition(".")[0]
+                raise Fault(f"{hook} failed with {mapping.describe(e, package)}") from e
             for thing in found:
                 check(plugin, thing)
             if hook in declarations.NAMED:
@@ -119,6 +121,13 @@ class Loader:
             if not caller.has_spec()
             and any(i.plugin is plugin and not i.optionalhook for i in caller.get_hookimpls())
         ]
+
+    def _no_such_hook(self, unknown: Sequence[str]) -> str:
+        """What is wrong, and the hooks whose names are nearest."""
+        known = self.manager.hook_names()
+        near = list(dict.fromkeys(n for u in unknown for n in get_close_matches(u, known, 1)))
+        meant = f"; did you mean {', '.join(near)}?" if near else ""
+        return f"unknown hook(s) {', '.join(unknown)}{meant} docs/reference/hooks.md lists them"
 
     def _wrong_wrappers(self, plugin: Plugin) -> list[str]:
         """Hooks of the core that ``plugin`` wraps although nothing would call its wrapper."""

@@ -81,12 +81,24 @@ def package_dir(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def root_of(entry_point: EntryPoint) -> Path:
+    """Return the folder of the package that ``entry_point`` leads to.
+
+    :raises ValueError: when it leads nowhere.
+    """
+    if not entry_point.pattern.match(entry_point.value):
+        raise ValueError(
+            f"{entry_point.name}: the entry point {entry_point.value!r} is no 'package.module:Class'"
+        )
+    return package_dir(entry_point.module.partition(".")[0])
+
+
 def read(entry_point: EntryPoint) -> Manifest:
     """Read the manifest beside one ``keyun.plugins`` entry point.
 
     :raises ValueError: naming the file, the key and what belongs there.
     """
-    root = package_dir(entry_point.module.partition(".")[0])
+    root = root_of(entry_point)
     path = root / "plugin.toml"
     if not path.is_file():
         raise ValueError(f"{entry_point.name}: {path} is missing; every plugin ships a plugin.toml")

@@ -11,9 +11,11 @@ import contextlib
 import gc
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,7 +70,7 @@ def trial(package: str, prefixes: Collection[str], work: Callable[[], None]) -> 
     # A stranger's code may fail in any way, and may call exit(); it is named, and the rest serves.
     except BaseException as e:
         log.exception("%s cannot be loaded", package)
-        problem = describe(e)
+        problem = describe(e, package)
     else:
         before.restore_names()
         return
@@ -77,10 +79,18 @@ def trial(package: str, prefixes: Collection[str], work: Callable[[], None]) -> 
     raise Fault(problem)
 
 
-def describe(error: BaseException) -> str:
-    """``error`` in one line; a fault is a sentence already."""
+def describe(error: BaseException, package: str = "") -> str:
+    """``error`` in one line, with the last place in ``package`` it came through; a fault is a sentence."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, Fault) else f"{type(error).__name__}: {text}".rstrip(": ")
+    if isinstance(error, Fault):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [f for f in frames if package and package in Path(f.filename).parts]
+    # The text of a syntax error says already where it stands.
+    if mine and not isinstance(error, SyntaxError):
+        file = Path(mine[-1].filename)
+        text += f" ({'/'.join(file.parts[file.parts.index(package) :])}, line {mine[-1].lineno})"
+    return f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 @dataclass(frozen=True, slots=True)

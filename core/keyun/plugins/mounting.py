@@ -38,7 +38,7 @@ def mount_pages(app: Flask, plugin: Plugin, blueprints: Iterable[Blueprint]) -> 
     for blueprint in blueprints:
         if blueprint.name.partition("-")[0] != plugin.slot:
             raise Fault(f"blueprint {blueprint.name!r} must be named after {plugin.slot!r}")
-        app.register_blueprint(blueprint, url_prefix=f"/{plugin.slot}{blueprint.url_prefix or ''}")
+        app.register_blueprint(blueprint, url_prefix=f"/{plugin.slot}{_prefix(blueprint)}")
 
 
 def mount_api(api: Api, plugin: Plugin, blueprints: Iterable[ApiBlueprint]) -> None:
@@ -46,7 +46,15 @@ def mount_api(api: Api, plugin: Plugin, blueprints: Iterable[ApiBlueprint]) -> N
     for blueprint in blueprints:
         if blueprint.name != f"{plugin.slot}-api":
             raise Fault(f"API blueprint {blueprint.name!r} must be named '{plugin.slot}-api'")
-        api.register_blueprint(blueprint, url_prefix=f"{API_ROOT}/{plugin.slot}{blueprint.url_prefix or ''}")
+        api.register_blueprint(blueprint, url_prefix=f"{API_ROOT}/{plugin.slot}{_prefix(blueprint)}")
+
+
+def _prefix(blueprint: Blueprint) -> str:
+    """The prefix of its own; without a slash in front it would lead out of ``/<slot>``."""
+    prefix = blueprint.url_prefix or ""
+    if prefix and not prefix.startswith("/"):
+        raise Fault(f"blueprint {blueprint.name!r}: url_prefix {prefix!r} must begin with a slash")
+    return prefix
 
 
 def try_mounting(

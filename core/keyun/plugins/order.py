@@ -86,6 +86,7 @@ def _slots(
             gone = m.slot if m.slot in (m.name, other) else other
             problems.setdefault(m.name, []).append(
                 f"{m.name} and {other} both serve {m.slot}; run `keyun plugins disable {gone}`"
+                + (", or write `requires` instead of `extends` to work beside it" if m.extends else "")
             )
         if m.extends and m.extends not in manifests:
             problems.setdefault(m.name, []).append(

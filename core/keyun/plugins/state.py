@@ -30,12 +30,14 @@ class State:
 def load(path: Path) -> State:
     """Read the state; a missing file means that nothing is enabled.
 
-    :raises ConfigError: when the file is damaged, naming it and the way out.
+    :raises ConfigError: when the file is damaged or may not be read, naming it and the way out.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return State()
+    except OSError as e:
+        raise ConfigError(f"{path}: {e.strerror}; run this as the account that owns it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise ConfigError(f"{path}: {e}; correct it by hand or delete it and enable plugins again") from None
     enabled, generation = data.get("enabled", []), data.get("generation", 0)

@@ -23,7 +23,7 @@ from keyun.plugins.manifest import NAME, RESERVED
 TEMPLATE = Path(__file__).parent / "template"
 TOKEN = re.compile(r"@(name|dist|class|title|title_en|api|next|keyun)@")
 #: What a title may not hold, because it stands in Python, TOML, HTML and gettext files.
-UNFIT = re.compile(r"[\"'\\{}<>@%\n\r\t&]")
+UNFIT = re.compile(r"[\"'\\{}<>@%&\x00-\x1f\x7f]")
 HAN = re.compile("[\u4e00-\u9fff]")
 CATALOGUE = "translations/en/LC_MESSAGES/messages.po"
 
@@ -118,7 +118,11 @@ def write_bundled(names: Names, root: Path) -> Path:
     files = dict(_package(names, f"keyun_{names.name}"))
     files["README.md"] = _without_chapters(_read(names, "outside/README.md.tmpl"), "安装", "开发")
     place = _place(files, root / "plugins" / names.name)
-    _place({f"test_{names.name}.py": _read(names, "test.py.tmpl")}, tests)
+    try:
+        _place({f"test_{names.name}.py": _read(names, "test.py.tmpl")}, tests)
+    except KeyunError:
+        shutil.rmtree(place)
+        raise
     return place
 
 

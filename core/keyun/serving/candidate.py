@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 #: How far a trial steps back behind the site that serves: it gets about half of an equal share.
 TRIAL_NICENESS = 3
+#: A plugin may hang while it is imported; the server waits as long for a candidate.
+TRIAL_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,24 @@ def _step_back() -> None:
         Path("/proc/self/autogroup").write_text(str(TRIAL_NICENESS))
 
 
+def _without_columns(site: Site) -> dict[str, tuple[str, ...]]:
+    """What plugins map and the database does not have, by plugin: a migration that somebody forgot."""
+    from keyun.migrate import lacking
+
+    found = {p.name: tuple(lacking(site.runtime.engine, p.name)) for p in site.plugins.plugins.values()}
+    return {name: problems for name, problems in found.items() if problems}
+
+
 def trial(instance: Path, enabled: Sequence[str]) -> Report:
     """Build the application for ``enabled`` in a fresh process, which ends; nothing is written."""
     command = [sys.executable, "-m", "keyun.serving.candidate", str(instance), json.dumps(list(enabled))]
-    done = subprocess.run(command, capture_output=True, check=False, start_new_session=True)
-    if done.returncode:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, check=False, start_new_session=True, timeout=TRIAL_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return Report(reasons=(f"the trial did not end within {TRIAL_SECONDS:.0f} s; does a plugin wait?",))
+    if done.returncode or not done.stdout:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return Report(reasons=(f"the trial ended with code {done.returncode}: {last or 'no message'}",))
     return Report.of(json.loads(done.stdout))
@@ -157,6 +172,7 @@ def main(instance: str, enabled: str) -> None:
     with in_background():
         report, site, _ = build(Path(instance), json.loads(enabled), 0)
     if site is not None:
+        report = replace(report, faults={**report.faults, **_without_columns(site)})
         site.runtime.close()
     with os.fdopen(answer, "w", encoding="utf-8") as out:
         json.dump(asdict(report), out, ensure_ascii=False)

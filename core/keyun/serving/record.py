@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 FOLDER = "run"
 FILE = "server.json"
@@ -56,22 +58,30 @@ def write(instance: Path, record: ServerRecord) -> None:
 
 def read(instance: Path) -> ServerRecord | None:
     """The record of the server that runs now; None when none runs on this machine."""
+    path = path_of(instance)
     try:
-        data = json.loads(path_of(instance).read_text(encoding="utf-8"))
+        found = _record(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, PermissionError):
         return None
+    # A loss of power may leave an empty file behind; the next start writes a new one.
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        log.warning("%s cannot be read (%s); it counts as none", path, e)
+        return None
+    # A killed supervisor leaves its record behind.
+    return found if is_alive(found.pid) else None
+
+
+def _record(data: Mapping[str, Any]) -> ServerRecord:
     # Written by the server's version of this code, which may be older than this one.
     refused = data.get("refused")
-    found = ServerRecord(
-        pid=data["pid"],
+    return ServerRecord(
+        pid=int(data["pid"]),
         generation=data.get("generation", 0),
         plugins=tuple(data.get("plugins", ())),
         faults=_tuples(data.get("faults", {})),
         processes=_tuples(data.get("processes", {})),
         refused=refused and _refusal(refused),
     )
-    # A killed supervisor leaves its record behind.
-    return found if is_alive(found.pid) else None
 
 
 def _refusal(data: Mapping[str, Any]) -> Refusal:
@@ -84,8 +94,10 @@ def _tuples(data: Mapping[str, Iterable[T]]) -> dict[str, tuple[T, ...]]:
 
 
 def remove(instance: Path) -> None:
-    """Take the record away: nobody serves any more."""
-    path_of(instance).unlink(missing_ok=True)
+    """Take the record of this process away; that of another server of this instance stays."""
+    found = read(instance)
+    if found is None or found.pid == os.getpid():
+        path_of(instance).unlink(missing_ok=True)
 
 
 def nudge(instance: Path) -> None:

@@ -66,10 +66,14 @@ def listen_on(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as e:
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {e.strerror}; stop what uses it or choose another --port"
-        ) from None
+        raise _taken(host, port, e) from None
     return listener
+
+
+def _taken(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot listen on {host} port {port}: {error.strerror}; stop what uses it or choose another --port"
+    )
 
 
 class Generation:
@@ -89,15 +93,20 @@ class Generation:
             str(plan.instance.resolve()), wish.enabled, wish.generation,
             plan.workers, plan.threads, plan.jobs, listener.fileno(), events, control,
         )  # fmt: skip
-        # A session of its own: Ctrl-C reaches the supervisor alone, and a kill reaches all of it.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "keyun.serving"],
-            env=task.environment(os.environ),
-            pass_fds=(task.listener, events, control),
-            start_new_session=True,
-        )
-        os.close(events)
-        os.close(control)
+        try:
+            # A session of its own: Ctrl-C reaches the supervisor alone, and a kill reaches all of it.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "keyun.serving"],
+                env=task.environment(os.environ),
+                pass_fds=(task.listener, events, control),
+                start_new_session=True,
+            )
+        except OSError:
+            self.close()
+            raise
+        finally:
+            os.close(events)
+            os.close(control)
 
     def hear(self) -> None:
         """Read what the generation has told since the last time."""
@@ -200,7 +209,8 @@ class Supervisor:
         elif is_new and self.current is not None and wish == self._served:
             log.info("generation %d is wanted again, and serves", wish.generation)
             self._tried, self.refused, self._retry_at = wish, None, float("inf")
-        elif is_new or time.monotonic() >= self._retry_at:
+        # What cannot be read wishes for nothing: there is nothing to try again until it is repaired.
+        elif is_new or (time.monotonic() >= self._retry_at and not wish.damage):
             self._tried = wish
             self._try(wish)
         elif self.current is None and self._backoff.may_start() and (self._served or not wish.damage):
@@ -212,7 +222,11 @@ class Supervisor:
         log.info("generation %d: building with %s", wish.generation, ", ".join(wish.enabled) or "no plugins")
         self._retry_at = float("inf")
         self._backoff.started()
-        self.candidate = Generation(self.plan, wish, self.listener)
+        try:
+            self.candidate = Generation(self.plan, wish, self.listener)
+        except OSError as e:
+            # Out of memory or of processes: no reason to end what serves.
+            self._refuse(wish, (f"no new process can be started ({e.strerror or e})",))
 
     def _hear(self) -> None:
         """Wait a moment for news of the generations, and act on them."""
@@ -245,7 +259,7 @@ class Supervisor:
             if reasons:
                 self._refuse(candidate.wish, reasons, report.faults)
             else:
-                self.listener.listen(BACKLOG)
+                self._listen()
                 candidate.accept()
         elif has_ended:
             code = candidate.process.returncode
@@ -255,6 +269,16 @@ class Supervisor:
         elif late:
             stage = "has started" if candidate.accepted else "could be built"
             self._refuse(candidate.wish, (f"no process of it {stage} in time; see the log",))
+
+    def _listen(self) -> None:
+        """Let connections come in; calling it again changes nothing.
+
+        :raises ConfigError: when somebody else, who had bound the address too, was quicker.
+        """
+        try:
+            self.listener.listen(BACKLOG)
+        except OSError as e:
+            raise _taken(self.plan.host, self.plan.port, e) from None
 
     def _promote(self, candidate: Generation) -> None:
         """Let the candidate serve, and the one before it finish what it holds."""

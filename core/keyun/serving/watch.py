@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import importlib.metadata
+import json
 import logging
 import os
 import sys
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from keyun.errors import ConfigError
 from keyun.plugins import state
-from keyun.plugins.manifest import GROUP, package_dir
+from keyun.plugins.manifest import GROUP, root_of
 from keyun.serving import record
 
 T = TypeVar("T")
@@ -94,15 +97,20 @@ class Watcher:
             return self._installed
         self._looked = now
         if self._moments() != self._places:
-            self._manifests = manifests()
             # Noted before it is read: what changes meanwhile is read again.
-            self._places = self._moments()
+            places = self._moments()
             try:
+                self._manifests = manifests()
+                self._places = self._moments()
                 self._installed = fingerprint(self._manifests)
             except OSError as e:
                 # pip is at work and has taken a file away: look again.
                 log.info("the installed plugins cannot be read at the moment (%s)", e)
                 self._places = []
+            # Anything may be installed beside us, with metadata of any kind; what serves goes on.
+            except Exception:
+                log.exception("the installed plugins cannot be read; what runs goes on until that changes")
+                self._places = places
         return self._installed
 
     def _moments(self) -> list[tuple[str, int]]:
@@ -128,11 +136,24 @@ def manifests() -> list[Path]:
     found = set()
     for entry_point in importlib.metadata.entry_points(group=GROUP):
         try:
-            found.add(package_dir(entry_point.module.partition(".")[0]) / "plugin.toml")
+            found.add(root_of(entry_point) / "plugin.toml")
         except ValueError:
-            # Named but not there: its entry point and metadata still count in the fingerprint.
-            continue
+            # Named but not there for this process: its entry point and metadata count in the fingerprint,
+            # and so does the manifest of what was installed with `pip install -e` after the start.
+            found.update(_in_development(entry_point))
     return sorted(found)
+
+
+def _in_development(entry_point: importlib.metadata.EntryPoint) -> Iterator[Path]:
+    """The manifest beside the sources that an editable installation points to (PEP 610)."""
+    url = json.loads((entry_point.dist and entry_point.dist.read_text("direct_url.json")) or "{}")
+    if not url.get("dir_info", {}).get("editable"):
+        return
+    folder = Path(url2pathname(urlsplit(url["url"]).path))
+    package = entry_point.module.partition(".")[0]
+    for path in (folder / package / "plugin.toml", folder / "src" / package / "plugin.toml"):
+        if path.is_file():
+            yield path
 
 
 def fingerprint(files: Iterable[Path]) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from keyun.access import system
 from keyun.content import Content, Revision, change, create, merged
-from keyun.content.fields import MAX_VALUE, forget
+from keyun.content.fields import MAX_VALUE, asked, conditions, forget, values
 from keyun.errors import Conflict, Invalid
 from keyun.exchange import run
 from keyun.exchange.exporting import write
@@ -154,6 +154,18 @@ def test_a_blank_takes_a_value_back(site: Site) -> None:
         item = unit.session.get_one(Content, item.id)
         change(system(), unit, item, {"mark.pages": ""})
     assert extra(site)["mark"] == {"pages": None}
+
+
+def test_a_blank_where_there_is_a_default_makes_the_default_count_again(site: Site) -> None:
+    item = written(site, **{"mark.level": "gold"})
+    with site.writing() as unit:
+        item = unit.session.get_one(Content, item.id)
+        change(system(), unit, item, {"mark.level": ""})
+        kind = site.content_type(ARTICLE)
+        assert values(kind, item)["mark.level"] == "none"
+        wanted = asked(kind, {"mark.level": "none"})
+        found = unit.session.scalars(sa.select(Content.id).where(*conditions(kind, wanted))).all()
+        assert found == [item.id]
 
 
 def test_a_change_of_an_added_field_is_a_version_and_a_conflict_is_noticed(site: Site) -> None:

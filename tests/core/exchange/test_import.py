@@ -205,6 +205,7 @@ def test_refused_rows_can_be_corrected_and_imported_alone(site: Site, write: Wri
     path = write(rows, name)
     assert counts(go(site, "organizations", path)) == (4, 2, 0, 2)
     errors = path.with_name(name + ".errors.csv")
+    assert errors.stat().st_mode & 0o077 == 0, "it may hold what a person wrote about himself"
     refused = read_csv(errors)
     assert [(r["_row"], r["external_id"]) for r in refused] == [("2", "o-2"), ("4", "o-4")]
     assert "地区" in refused[0]["_reasons"] and "类型" in refused[1]["_reasons"]

@@ -45,10 +45,11 @@ def test_a_bundled_plugin_keeps_the_contract(name: str) -> None:
 
 
 CARELESS_INIT = """
+import os
 import threading
 print("hello from an import")
 threading.Thread(target=threading.Event().wait, daemon=True, name="busy").start()
-open("/dev/null", "w").close()
+os.close(os.open("/dev/null", os.O_WRONLY))
 """
 CARELESS_MODELS = """
 

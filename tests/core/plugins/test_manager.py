@@ -63,6 +63,11 @@ def test_a_disabled_plugin_is_never_imported(write_plugin: WritePlugin) -> None:
             "PluginValidationError",
         ),
         (
+            "from flask import Blueprint\n" + HEAD + "    def keyun_blueprints(self):\n"
+            "        return [Blueprint('bad', __name__, url_prefix='min')]",
+            "must begin with a slash",
+        ),
+        (
             "from keyun.plugins import Plugin, hookimpl\nclass P(Plugin):\n    @hookimpl\n"
             "    def keyun_permissions(self): raise KeyError('later')",
             "keyun_permissions failed",
@@ -107,6 +112,13 @@ def test_a_bad_manifest_says_which_file_and_what(write_plugin: WritePlugin, head
     manager = load("odd")
     assert words in manager.faults["odd"][0]
     assert "plugin.toml" in manager.faults["odd"][0]
+
+
+def test_an_entry_point_that_leads_nowhere_is_named(write_plugin: WritePlugin) -> None:
+    package = write_plugin("odd")
+    (info,) = package.parent.glob("*.dist-info")
+    (info / "entry_points.txt").write_text("[keyun.plugins]\nodd = fixture-odd.plugin:P\n")
+    assert "'fixture-odd.plugin:P' is no 'package.module:Class'" in load("odd").faults["odd"][0]
 
 
 def test_a_missing_extra_names_the_pip_command(write_plugin: WritePlugin) -> None:

@@ -272,6 +272,8 @@ def test_every_column_is_exported_and_declared_folders_go(stranger: Operator) ->
     engine.dispose()
     (stranger.instance / "odd-index").mkdir()
     (stranger.instance / "odd-index" / "part").write_text("x")
+    refused = stranger.purge("odd", "--export-to", str(stranger.instance / "odd-index" / "out"))
+    assert refused.exit_code == 1 and "is removed itself" in refused.stderr
     done = stranger.purge("odd")
     assert done.exit_code == 0, done.output
     (row,) = stranger.export("odd")["odd_thing"]

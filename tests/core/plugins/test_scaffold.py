@@ -83,7 +83,7 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason(name: str, words: str)
         Names.of(name, "名称", taken=TAKEN)
 
 
-@pytest.mark.parametrize("title", ['种子"集市', "种子{{集市", "一" * 41, "两\n行", "百分%号"])
+@pytest.mark.parametrize("title", ['种子"集市', "种子{{集市", "种\x1b子", "一" * 41, "两\n行", "百分%号"])
 def test_a_title_that_breaks_files_is_refused(title: str) -> None:
     with pytest.raises(KeyunError, match="no title"):
         Names.of("seed_fair", title)
@@ -141,6 +141,24 @@ def test_inside_the_repository_it_says_which_lines_are_missing(tmp_path: Path) -
     assert missing_edits("popsci", Path(__file__).parents[3]) == []
     with pytest.raises(KeyunError, match="exists already"):
         write_bundled(names, tmp_path)
+
+
+def test_inside_the_repository_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "setup.cfg").touch()
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "tests").write_text("no folder")
+    with pytest.raises(KeyunError, match="cannot be written"):
+        write_bundled(Names.of("seed_fair", "种子集市"), tmp_path)
+    assert list((tmp_path / "plugins").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["jobs", "organizations"])
+def test_no_plugin_takes_the_name_of_a_command_or_an_importer_of_the_core(
+    keyun: Keyun, tmp_path: Path, name: str
+) -> None:
+    answer = keyun("new", name, "--outside", str(tmp_path))
+    assert answer.returncode == 1 and "choose another name" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outside_the_repository_it_asks_for_a_folder(keyun: Keyun, tmp_path: Path) -> None:

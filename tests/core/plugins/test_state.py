@@ -35,6 +35,11 @@ def test_a_damaged_file_is_refused_with_its_name(tmp_path: Path, text: str) -> N
         state.load(path)
 
 
+def test_a_file_that_cannot_be_opened_is_named_and_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run this as the account that owns it"):
+        state.load(tmp_path)
+
+
 ADD = """
 import pathlib, sys
 from keyun.plugins import state

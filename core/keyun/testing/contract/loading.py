@@ -35,7 +35,11 @@ def manifest_api_range(s: Subject) -> Iterator[Problem]:
             "plugin.toml", f"api {s.manifest.api} leaves out {API_VERSION}", "test it here and widen api"
         )
     if s.manifest.api.contains(f"{int(API_VERSION.partition('.')[0]) + 1}.0"):
-        yield Problem("plugin.toml", f"api {s.manifest.api} has no upper end", 'write api = ">=1.0,<2"')
+        yield Problem(
+            "plugin.toml",
+            f"api {s.manifest.api} holds the next major version too",
+            f'write api = ">={API_VERSION},<{int(API_VERSION.partition(".")[0]) + 1}"',
+        )
 
 
 def manifest_plan(s: Subject) -> Iterator[Problem]:

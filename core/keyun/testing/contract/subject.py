@@ -6,6 +6,7 @@ import ast
 import contextlib
 import importlib
 import io
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -184,7 +185,7 @@ def _import(manifest: Manifest) -> Watch:
             return
         if event in WATCHED:
             watch.deeds.append(f"{event} {arguments[1:2] or ''}")
-        elif event == "open" and _writes(*arguments[:2]):
+        elif event == "open" and _writes(*arguments[:3]):
             watch.deeds.append(f"write {arguments[0]}")
 
     on, before = [True], set(threading.enumerate())
@@ -193,7 +194,8 @@ def _import(manifest: Manifest) -> Watch:
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             importlib.import_module(manifest.entry_point.module)
-    except Exception as e:
+    # A stranger's module may call exit().
+    except (Exception, SystemExit) as e:
         watch.error = f"{type(e).__name__}: {e}"
     on[0] = False
     watch.printed = out.getvalue().strip()[:200]
@@ -201,10 +203,14 @@ def _import(manifest: Manifest) -> Watch:
     return watch
 
 
-def _writes(path: object, mode: object) -> bool:
+def _writes(path: object, mode: object, flags: object) -> bool:
     """Whether this opens a file for writing; compiled modules are Python's own business."""
-    named = isinstance(path, str) and isinstance(mode, str)
-    return named and bool(set("wax+") & set(str(mode))) and "__pycache__" not in str(path)
+    if not isinstance(path, str) or "__pycache__" in path:
+        return False
+    if isinstance(mode, str):
+        return bool(set("wax+") & set(mode))
+    # os.open() has no mode, but flags.
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
 def _migrate(subject: Subject, url: str) -> None:
