@@ -1,16 +1,21 @@
-"""Plugins that are written for one test, as real distributions on the import path."""
+"""Plugins that are written for one test, as real distributions on the import path; and patience."""
 
 from __future__ import annotations
 
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from keyun.events.follow import Cursor, head
+from keyun.events.models import Event
 from keyun.scaffold import Names, write_distribution
+from keyun.site import Site
 
 WritePlugin = Callable[..., Path]
 Scaffolded = Callable[..., Path]
@@ -77,3 +82,23 @@ def scaffolded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scaffolded:
         return home
 
     return write
+
+
+def wait_until_settled(site: Site) -> None:
+    """Wait for transactions in other databases of the same PostgreSQL server; they hold the log up."""
+    newest = (
+        sa.select(Event.transaction, Event.id).order_by(Event.transaction.desc(), Event.id.desc()).limit(1)
+    )
+    for _ in range(600):
+        with site.reading() as unit:
+            last = unit.session.execute(newest).first()
+            if last is None or head(unit.session) == Cursor(*last):
+                return
+        time.sleep(0.05)
+    pytest.fail("a transaction elsewhere on the database server does not end")
+
+
+@pytest.fixture
+def settled() -> Callable[[Site], None]:
+    """``settled(site)`` returns when followers may read every event."""
+    return wait_until_settled

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -90,19 +91,28 @@ def is_sqlite(bind: sa.Engine | sa.Connection | Session) -> bool:
     return engine.dialect.name == "sqlite"
 
 
+def refused_column(error: IntegrityError, *columns: str) -> str:
+    """Which of ``columns``, unique each, already has the value; only the first line is free of values."""
+    text = str(error.orig).partition("\n")[0]
+    return next((c for c in columns if re.search(rf"[._]{c}\b", text)), columns[0])
+
+
 def make_engine(url: str) -> sa.Engine:
     """Make the engine for ``url``: SQLite (WAL, enforced foreign keys) or PostgreSQL.
+
+    Values of statements stay out of the texts of its errors, and so out of logs: they may be personal.
 
     :raises ConfigError: for another database, which Keyun is not tested on.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() != "sqlite":
         raise ConfigError(
             f"database {parsed.get_backend_name()!r} is not supported; use sqlite:///… or postgresql://…"
         )
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    wait = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    engine = sa.create_engine(url, connect_args=wait, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_connect)
     event.listen(engine, "begin", _sqlite_begin)
     return engine

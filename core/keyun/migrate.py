@@ -132,7 +132,7 @@ class Migrator:
 
 
 def lacking(engine: sa.Engine, plugin: str) -> list[str]:
-    """What the loaded classes of ``plugin`` map and the database does not have, one sentence for each table."""
+    """What the loaded classes of ``plugin`` map and the database lacks, a sentence for each table."""
     tables = [t for n, t in sorted(Model.metadata.tables.items()) if n.startswith(f"{plugin}_")]
     found = sa.inspect(engine).get_multi_columns(filter_names=[t.name for t in tables]) if tables else {}
     there = {name: {c["name"] for c in columns} for (_, name), columns in found.items()}

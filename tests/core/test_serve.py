@@ -375,6 +375,11 @@ def test_the_state_file_may_be_edited_by_hand_and_even_be_damaged(server: Server
     assert server.ready()["refused"] is None
 
 
+def refused_because(server: Server, reason: str) -> bool:
+    refused = server.record().refused
+    return refused is not None and reason in refused.reasons[0]
+
+
 def test_a_damaged_state_file_is_not_tried_later_as_an_empty_set(server: Server) -> None:
     state.save(server.folder / "plugins.toml", ["popsci"])
     server.program = ["-c", HASTY]
@@ -382,9 +387,7 @@ def test_a_damaged_state_file_is_not_tried_later_as_an_empty_set(server: Server)
 
     for damage, reason in (("enabled = [", "toml"), ("enabled = 1", "a list of plugin names")):
         (server.folder / "plugins.toml").write_text(damage)
-        assert until(
-            lambda reason=reason: (r := server.record().refused) is not None and reason in r.reasons[0]
-        )
+        assert until(partial(refused_because, server, reason))
     assert "with no plugins" not in server.log(), server.log()
     assert server.ready()["plugins"] == ["popsci"]
 

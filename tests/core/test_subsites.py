@@ -17,7 +17,7 @@ from flask import Flask
 from keyun.access import system
 from keyun.accounts import actor_for
 from keyun.cli import cli
-from keyun.content import create, publish
+from keyun.content import Content, create, publish
 from keyun.errors import Forbidden, Invalid
 from keyun.events import Event
 from keyun.site import Site
@@ -130,10 +130,12 @@ def test_another_sub_site_of_the_same_name_is_refused(keyun: Keyun) -> None:
 
 def test_slug_and_host_belong_to_one_sub_site(make_site: MakeSite) -> None:
     site = make_site()
-    open_site(site, host="rs.example.org")
-    for values in ({"slug": "renshou"}, {"slug": "other", "host": "rs.example.org"}):
-        with pytest.raises(Invalid, match="已被另一个子站使用"), site.writing() as unit:
+    open_site(site, slug="host-park", host="rs.example.org")
+    tries = (("slug", {"slug": "host-park"}), ("host", {"slug": "other", "host": "rs.example.org"}))
+    for field, values in tries:
+        with pytest.raises(Invalid, match="已被另一个子站使用") as refused, site.writing() as unit:
             add_site(system(), unit, RENSHOU | values)
+        assert list(refused.value.fields) == [field]
 
 
 def test_an_administrator_changes_the_sub_sites_of_his_region_only(make_site: MakeSite) -> None:
@@ -251,6 +253,12 @@ def test_files_and_the_interface_have_one_address(visitor: Browser) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["static/%0D%0ASet-Cookie%3A%20x%3D1", "api/v1/a%3Fb", "static/%E8%8B%97"])
+def test_what_is_no_part_of_a_path_stays_quoted_on_the_way(visitor: Browser, path: str) -> None:
+    answer = visitor.get(f"/s/renshou/{path}")
+    assert (answer.status_code, answer.location) == (308, f"/{path}")
+
+
 def test_the_home_page_shows_what_is_new_in_the_region(app: Flask, visitor: Browser) -> None:
     site = app.extensions["keyun"]
     write(site, "marketplace.offer", "仁寿枇杷保鲜", "511421", discipline="园艺")
@@ -334,6 +342,32 @@ def test_search_engines_are_told_the_page_of_the_main_site(visitor: Browser) -> 
     assert canonical("/popsci/") == "http://localhost/popsci/"
 
 
+def test_search_engines_are_told_the_address_of_the_operator_whatever_host_was_asked(
+    make_app: MakeApp,
+) -> None:
+    app = make_app("popsci", config={"site": {"url": "https://keyun.example.org"}})
+    open_site(app.extensions["keyun"])
+    client = browse(app)
+    for path in ("/", "/popsci/", "/s/renshou/"):
+        page = client.get(path, base_url="http://elsewhere.example").text
+        assert f'rel="canonical" href="https://keyun.example.org{path}"' in page
+
+
+def test_an_item_without_the_row_of_its_plugin_is_not_among_what_is_new(app: Flask, visitor: Browser) -> None:
+    site = app.extensions["keyun"]
+    more = {"category": "nature", "source": "手册", "voucher": "学会"}
+    whole = write(site, "popsci.article", "枇杷", "511421", **more)
+    bare = write(site, "popsci.article", "荔枝", "511421", **more)
+    with site.writing() as unit:
+        number = sa.select(Content.id).where(Content.public_id == bare).scalar_subquery()
+        own = site.types["popsci.article"].model.__table__
+        unit.session.execute(sa.delete(own).where(own.c.id == number))
+    page = visitor.get("/s/renshou/").text
+    assert f"/popsci/{whole}" in page
+    assert f"/popsci/{bare}" not in page
+    assert visitor.get(f"/popsci/{bare}").status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/s/nosuch", "/s/nosuch/", "/s/nosuch/popsci/", "/s/", "/s//"])
 def test_an_unknown_sub_site_is_a_page_that_helps(visitor: Browser, path: str) -> None:
     answer = visitor.get(path)
@@ -405,6 +439,7 @@ def test_a_host_of_its_own_shows_the_sub_site_without_a_prefix(make_app: MakeApp
     assert 'href="https://keyun.example.org/"' in page
     assert '<a href="/popsci/">' in page
     assert 'rel="canonical" href="https://keyun.example.org/popsci/"' in get("/popsci/", "RS.example.org")
+    assert 'rel="canonical" href="http://rs.example.org/"' in get("/", "rs.example.org")
     assert "仁寿县科技云" not in get("/", "rs.example.org.evil.example")
     assert "仁寿县科技云" not in get("/", "localhost")
 

@@ -6,11 +6,13 @@ import hashlib
 import secrets
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from keyun.access import ROLES, Actor, anonymous
 from keyun.accounts.models import Grant, Token, User
 from keyun.accounts.passwords import check_password, hash_password
 from keyun.accounts.schemas import ProfileSchema, RegistrationSchema
+from keyun.db import refused_column
 from keyun.errors import Conflict, Forbidden, Invalid, NotFound
 from keyun.forms import load
 from keyun.uow import UnitOfWork
@@ -44,12 +46,15 @@ def register(actor: Actor, unit: UnitOfWork, data: dict[str, object]) -> User:
     for field in ("login", "email"):
         column = getattr(User, field)
         if values[field] and unit.session.scalar(sa.select(User.id).where(column == values[field])):
-            message = "已被使用，请换一个。 (Already taken.)"
-            raise Invalid(f"{field}: {message}", {field: [message]})
+            raise _taken(field)
     user = User(**values, password_hash=hash_password(password), created_at=unit.now)
     user.grants, user.memberships = [], []
     unit.session.add(user)
-    unit.session.flush()
+    try:
+        unit.session.flush()
+    except IntegrityError as e:
+        # Somebody else registered in this moment.
+        raise _taken(refused_column(e, "login", "email")) from None
     unit.record("user.registered", "user", user.id, actor_for(user))
     return user
 
@@ -87,7 +92,7 @@ def user_called(unit: UnitOfWork, login: str) -> User | None:
 
 
 def change_profile(actor: Actor, unit: UnitOfWork, user: User, data: dict[str, object]) -> User:
-    """Change one's own name, e-mail and region."""
+    """Change one's own name and region."""
     unit.require(actor, "core.account.edit", user)
     values = load(ProfileSchema(), data)
     _check_region(unit, values.get("region"))
@@ -112,7 +117,7 @@ def set_password(actor: Actor, unit: UnitOfWork, user: User, password: str) -> N
 
 def verify_user(actor: Actor, unit: UnitOfWork, user: User, level: int) -> None:
     """Set the verification level of ``user``; nobody verifies himself."""
-    unit.require(actor, "core.account.verify", _inside(user))
+    unit.require(actor, "core.account.verify", _At(user.region))
     _not_oneself(actor, user)
     if not 0 <= level <= 3:
         raise Invalid(f"level {level} must be 0, 1, 2 or 3")
@@ -122,14 +127,14 @@ def verify_user(actor: Actor, unit: UnitOfWork, user: User, level: int) -> None:
 
 def deactivate_user(actor: Actor, unit: UnitOfWork, user: User) -> None:
     """Close an account: it cannot log in, and its keys no longer work."""
-    unit.require(actor, "core.account.verify", _inside(user))
+    unit.require(actor, "core.account.verify", _At(user.region))
     user.active = False
     unit.record("user.deactivated", "user", user.id, actor)
 
 
 def grant_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: str) -> None:
     """Give ``user`` the ``role`` for ``region`` and below; granting it again changes nothing."""
-    unit.require(actor, "core.role.grant")
+    unit.require(actor, "core.role.grant", _At(region))
     _not_oneself(actor, user)
     if role not in ROLES[2:]:
         raise Invalid(f"role {role!r} must be one of {', '.join(ROLES[2:])}")
@@ -141,7 +146,7 @@ def grant_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: st
 
 def revoke_role(actor: Actor, unit: UnitOfWork, user: User, role: str, region: str) -> None:
     """Take a role away."""
-    unit.require(actor, "core.role.grant")
+    unit.require(actor, "core.role.grant", _At(region))
     gone = unit.session.execute(
         sa.delete(Grant).where(Grant.user_id == user.id, Grant.role == role, Grant.region == region)
     )
@@ -178,6 +183,11 @@ def find_user(unit: UnitOfWork, login: str) -> User:
     return user
 
 
+def _taken(field: str) -> Invalid:
+    message = "已被使用，请换一个。 (Already taken.)"
+    return Invalid(f"{field}: {message}", {field: [message]})
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -193,11 +203,11 @@ def _not_oneself(actor: Actor, user: User) -> None:
         raise Conflict("不能给自己授权或认证。 (Nobody grants or verifies himself.)")
 
 
-class _inside:
-    """A user as a subject that lies in his region but belongs to nobody: no owner's shortcut."""
+class _At:
+    """A region as the subject of a permission; it belongs to nobody: no owner's shortcut."""
 
     owner_id = None
     organization_id = None
 
-    def __init__(self, user: User) -> None:
-        self.region = user.region
+    def __init__(self, region: str | None) -> None:
+        self.region = region

@@ -33,6 +33,21 @@ def published(now: dt.datetime) -> sa.ColumnElement[bool]:
     )
 
 
+def whole(unit: UnitOfWork) -> sa.ColumnElement[bool]:
+    """The condition for items that have the row of their type; the page of one without is not found.
+
+    An item lacks it while the plugin that serves its type now has not taken it over, or refused to.
+    """
+    return sa.or_(sa.false(), *(_has_row(kind) for kind in unit.site.types.values()))
+
+
+def _has_row(kind: ContentType) -> sa.ColumnElement[bool]:
+    own, of_kind = kind.model.__table__, Content.type == kind.name
+    if own is Content.__table__:
+        return of_kind
+    return sa.and_(of_kind, sa.exists().where(own.c.id == Content.id))
+
+
 def visible(actor: Actor, unit: UnitOfWork, item: Content) -> bool:
     """Whether ``actor`` may read ``item``: the public what is published, owners and reviewers the rest."""
     live = item.state == "published" and (item.expires_at is None or item.expires_at > unit.now)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.content.models import Content
 from keyun.content.render import plain
-from keyun.content.services import published
+from keyun.content.services import published, whole
 from keyun.content.types import MAX_BODY, MAX_SUMMARY
 from keyun.errors import KeyunError
 from keyun.jobs import Job
@@ -81,8 +82,9 @@ def search(actor: Actor, unit: UnitOfWork, query: Query) -> Found:
     asked = Query(query.text[:MAX_QUERY], types, query.region, max(query.offset, 0), max(query.limit, 1))
     page = _answer(site, asked)
     # The index may be a moment behind: what is no longer public is left out here, never shown.
-    live = sa.and_(Content.id.in_([h.id for h in page.hits]), published(unit.now))
-    items = {c.id: c for c in unit.session.scalars(sa.select(Content).where(live))}
+    live = sa.and_(Content.id.in_([h.id for h in page.hits]), published(unit.now), whole(unit))
+    rows = sa.select(Content).where(live).options(joinedload(Content.organization))
+    items = {c.id: c for c in unit.session.scalars(rows)}
     shown = [(_hit(h.score, items[h.id], page.words), items[h.id]) for h in page.hits if h.id in items]
     return Found(shown, page)
 

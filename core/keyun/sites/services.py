@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from keyun.access import Actor
 from keyun.admin.access import Territory
 from keyun.content import Content, published
+from keyun.content.services import whole
+from keyun.db import refused_column
 from keyun.errors import Invalid, NotFound
 from keyun.forms import load
 from keyun.regions import subtree
@@ -95,7 +97,8 @@ def newest(unit: UnitOfWork, region: str, slots: Sequence[str] = ()) -> Sequence
     types = [t for t in unit.site.types if not slots or t.partition(".")[0] in slots]
     query = (
         sa.select(Content)
-        .where(Content.type.in_(types), Content.region.between(*subtree(region)), published(unit.now))
+        .where(Content.type.in_(types), Content.region.between(*subtree(region)))
+        .where(published(unit.now), whole(unit))
         .order_by(Content.published_at.desc(), Content.id.desc())
     )
     return unit.session.scalars(query.limit(NEWEST)).all()
@@ -134,7 +137,7 @@ def _flush(unit: UnitOfWork) -> None:
     try:
         unit.session.flush()
     except IntegrityError as e:
-        field = "host" if "host" in str(e.orig) else "slug"
+        field = refused_column(e, "slug", "host")
         text = "已被另一个子站使用，请换一个。 (Another sub-site uses it.)"
         raise Invalid(text, {field: [text]}) from None
 

@@ -56,8 +56,11 @@ def canonical_url() -> str:
     A page of a sub-site is the main site's page, except for its home page.
     """
     kept = [(k, v) for k, v in request.args.items(multi=True) if k not in ("lang", "after", "page")]
-    address = request.base_url
-    if subsite() is not None and request.endpoint != "home.index":
-        home = site().runtime.config.site["url"] or request.host_url.rstrip("/") + main_root()
+    here, address = subsite(), request.base_url
+    by_host = here is not None and not request.script_root.endswith(here.prefix)
+    if not (by_host and request.endpoint == "home.index"):
+        # A visitor may claim any host, so the address that the operator gave counts.
+        main = site().runtime.config.site["url"] or request.host_url.rstrip("/") + main_root()
+        home = f"{main}{here.prefix}" if here is not None and request.endpoint == "home.index" else main
         address = f"{home}/{address.removeprefix(request.root_url)}"
     return address + ("?" + urlencode(kept) if kept else "")

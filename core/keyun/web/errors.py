@@ -30,11 +30,6 @@ PLAIN = """<!doctype html>
 """
 
 
-def is_api() -> bool:
-    """Whether this request belongs to the API, which answers in JSON."""
-    return request.path.startswith("/api/")
-
-
 def mount(app: Flask) -> None:
     """Install the handlers of pages; ``keyun.api`` puts its own in front of them for ``/api/``."""
     app.register_error_handler(KeyunError, keyun_error)

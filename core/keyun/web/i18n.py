@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 LANGUAGES = ("zh", "en")
 COOKIE = "keyun_lang"
 YEAR = 365 * 24 * 3600
-#: One sentence in both languages, as services write it: ``中文。 (English.)``
-BOTH = re.compile(r"([^()]*[\u4e00-\u9fff][^()]*?)\s+\(([ -'*-~]*[A-Za-z][ -'*-~]*)\)")
+#: Perhaps one sentence in both languages, as services write it: ``中文。 (English.)``. Neither half gives
+#: back what it took: people's own words stand in such texts, and trying all ways to cut them takes seconds.
+BOTH = re.compile(r"([^()]++)\(([ -'*-~]++)\)")
+HAN, LATIN = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[A-Za-z]")
 
 
 def language() -> str:
@@ -29,7 +31,16 @@ def language() -> str:
 
 def one_language(text: object) -> str:
     """The half of a bilingual text that the reader of this request wants; other texts stay as they are."""
-    return BOTH.sub(r"\2" if language() == "en" else r"\1", str(text))
+    return BOTH.sub(_half, str(text))
+
+
+def _half(found: re.Match[str]) -> str:
+    chinese, english = found[1], found[2]
+    if not (chinese[-1].isspace() and HAN.search(chinese) and LATIN.search(english)):
+        return found[0]
+    if language() == "zh":
+        return chinese.rstrip()
+    return chinese[: len(chinese) - len(chinese.lstrip())] + english
 
 
 def mount(app: Flask, site: Site) -> None:

@@ -34,6 +34,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
+#: Where somebody may guess a password, a name or a link.
+LIMITED = (
+    "account.login", "account.register", "account.password",
+    "password.ask", "password.reset", "leaving.close",
+)  # fmt: skip
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -93,8 +98,8 @@ def _caching() -> str:
 
 
 def limit_logins(app: Flask, site: Site) -> None:
-    """Bound how often one address may try to log in, register, or ask for a new password."""
+    """Bound how often one address may try to log in, register, or change a password."""
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     rule = limiter.limit(site.runtime.config.web["login_limit"], methods=["POST"])
-    for endpoint in ("account.login", "account.register", "password.ask", "password.reset", "leaving.close"):
+    for endpoint in LIMITED:
         app.view_functions[endpoint] = rule(app.view_functions[endpoint])  # type: ignore[assignment]

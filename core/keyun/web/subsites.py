@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, request
 from werkzeug.utils import redirect
@@ -57,7 +58,8 @@ def asked_host(environ: WSGIEnvironment) -> str:
 def _moved(environ: WSGIEnvironment, path: str) -> Response:
     """An answer that leads to ``path`` with the same question and the same method."""
     question = environ.get("QUERY_STRING", "")
-    address = path.encode("latin-1").decode("utf-8", "replace")
+    # Decoded by the server: what is no part of a path, a line break or a question mark, must not get out.
+    address = quote(path.encode("latin-1"))
     return redirect(address + (f"?{question}" if question else ""), 308)
 
 

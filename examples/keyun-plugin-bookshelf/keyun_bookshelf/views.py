@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response
 from keyun.access import public, requires
 from keyun.content import Content, asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
-from keyun.web.context import actor, reading, site, writing
+from keyun.regions import concerning
+from keyun.web.context import actor, default_region, reading, region_asked, site, writing
 from keyun_bookshelf import services
 from keyun_bookshelf.models import ARTICLE, CATEGORIES, LEVELS, Article
 from keyun_bookshelf.schemas import LEVEL_CODES
@@ -40,7 +41,8 @@ def index() -> str:
     after = request.args.get("after") or None
     asked_level = request.args.get("level")
     level = asked_level if asked_level in LEVEL_CODES else None
-    found = services.articles(actor(), reading(), level, after, conditions=conditions(kind, added))
+    narrowed = (*conditions(kind, added), concerning(Article.region, region_asked()))
+    found = services.articles(actor(), reading(), level, after, conditions=narrowed)
     return render_template("popsci/index.html", found=found, added=added, level=level)
 
 
@@ -54,7 +56,7 @@ def show(public_id: uuid.UUID) -> str:
 def new() -> Answer:
     """Write an article; it is published at once or kept as a draft."""
     if request.method == "GET":
-        return _form(None, {})
+        return _form(None, {"region": default_region()})
     try:
         with writing() as unit:
             item = create(actor(), unit, services.article_type(), request.form.to_dict())

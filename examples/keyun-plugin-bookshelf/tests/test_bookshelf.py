@@ -119,3 +119,11 @@ def test_an_article_is_found_by_the_search_of_the_site(make_site: MakeSite, make
     Worker(site).drain()
     page = browse(make_app(site=site)).get("/search?q=柑橘种苗").get_data(as_text=True)
     assert "/popsci/" in page
+
+
+def test_a_list_of_a_region_shows_what_concerns_it(make_site: MakeSite, make_app: MakeApp) -> None:
+    site = make_site("bookshelf")
+    put(site)
+    put(site, title="枇杷", region="511421")
+    page = browse(make_app(site=site)).get("/popsci/?region=511421").get_data(as_text=True)
+    assert "枇杷" in page and "怎样看星星" not in page

@@ -22,7 +22,7 @@ from keyun_marketplace import index, scoring
 from keyun_marketplace.matching.engine import Answer
 from keyun_marketplace.matching.records import Candidate, Query
 from keyun_marketplace.models import NEED, OFFER, PERSON, Match, Need, Offer, Person
-from keyun_marketplace.records import day, query_of
+from keyun_marketplace.records import day, findable, query_of
 from keyun_marketplace.scoring import Found
 
 PEOPLE = 6
@@ -121,7 +121,7 @@ def _items(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Offer | Need]:
 def _people(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Person]:
     if not ids:
         return {}
-    query = sa.select(Person).where(Person.id.in_(ids), Person.findable.is_(True))
+    query = sa.select(Person).where(Person.id.in_(ids), findable())
     return {p.id: p for p in unit.session.scalars(query)}
 
 

@@ -45,6 +45,13 @@ def query_of(item: Offer | Need, now: dt.datetime) -> Query:
     )
 
 
+def findable() -> sa.ColumnElement[bool]:
+    """The condition for people who may be shown: they want to be found, and their accounts are open."""
+    return sa.and_(
+        Person.findable.is_(True), Person.user_id.in_(sa.select(User.id).where(User.active.is_(True)))
+    )
+
+
 def stream_offers(unit: UnitOfWork) -> Iterator[Record]:
     """People (negative keys) and then offers, in the order of their keys."""
     last: int | None = None

@@ -96,11 +96,17 @@ def bonuses(site: Site) -> dict[str, Mapping[str, float]]:
     found: dict[str, Mapping[str, float]] = {}
     try:
         for each in site.plugins.hook.keyun_marketplace_bonuses():
-            found |= {b.key: b.shares for b in each}
+            found |= {b.key: {value: _share(s) for value, s in b.shares.items()} for b in each}
     except Exception:
         log.exception("a plugin failed in keyun_marketplace_bonuses; none counts")
         return {}
     return found
+
+
+def _share(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is no share")
+    return float(value)
 
 
 def answered(site: Site, side: str, matcher: Asks, query: Query, kinds: Mapping[str, int]) -> Answer:
@@ -126,18 +132,23 @@ def ranked(site: Site, query: Query, found: Sequence[Found]) -> list[Found]:
 def _rescored(site: Site, query: Query, found: Sequence[Found]) -> Sequence[Found]:
     try:
         new: Sequence[Found] = list(site.plugins.hook.keyun_marketplace_rescore(query=query, found=found))
+        problem = _problem(found, new)
     except Exception:
         log.exception("a plugin failed in keyun_marketplace_rescore; the engine's scores stay")
         return found
+    if problem:
+        log.error("keyun_marketplace_rescore: %s; scores stay", problem)
+        return found
+    return new
+
+
+def _problem(found: Sequence[Found], new: Sequence[Found]) -> str:
+    """Why ``new`` cannot stand for ``found``; empty when it can."""
     known = {(f.kind, f.target_id) for f in found}
     keys = [(f.kind, f.target_id) for f in new]
     if len(set(keys)) != len(keys) or not known.issuperset(keys):
-        log.error("keyun_marketplace_rescore: it returned matches that it did not get; scores stay")
-        return found
-    if not all(_adds_up(f.score, f.parts) for f in new):
-        log.error("keyun_marketplace_rescore: parts do not add up to the score; scores stay")
-        return found
-    return new
+        return "it returned matches that it did not get"
+    return "" if all(_adds_up(f.score, f.parts) for f in new) else "parts do not add up to the score"
 
 
 def _adds_up(score: float, parts: Iterable[Part]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from keyun.access import Actor, system
 from keyun.content import Content, ContentType, create, find, given, publish
@@ -15,6 +16,7 @@ from keyun.forms import load
 from keyun.uow import UnitOfWork
 from keyun_marketplace import letters
 from keyun_marketplace.models import NEED, OFFER, PERSON, Match, Need, Offer, Person, Request
+from keyun_marketplace.records import findable
 from keyun_marketplace.schemas import (
     AnswerSchema,
     NeedSchema,
@@ -27,6 +29,8 @@ from keyun_marketplace.schemas import (
 TITLE_LENGTH = 30
 CLAUSE = re.compile(r"(?<=[，。；！？,;!?\n])")
 MATCH_JOB = "marketplace.match"
+ASKED = "已经联系过对方，请在收件箱查看回复。 (You have asked already; see your inbox.)"
+SAVED_TWICE = "刚才已经保存过一次，请刷新后再改。 (It was saved a moment ago; reload and try again.)"
 
 
 def offer_type() -> ContentType:
@@ -127,7 +131,7 @@ def save_profile(actor: Actor, unit: UnitOfWork, data: Mapping[str, Any]) -> Per
         setattr(person, name, value)
     person.version += 1
     person.changed_at = unit.now
-    unit.session.flush()
+    _flush(unit, SAVED_TWICE)
     unit.record("person.changed", PERSON, person.id, actor, findable=person.findable)
     return person
 
@@ -157,7 +161,7 @@ def ask(actor: Actor, unit: UnitOfWork, need: Need, data: Mapping[str, Any]) -> 
         Request.need_id == need.id, Request.kind == kind, Request.target_id == target_id
     )
     if unit.session.scalar(known):
-        raise Conflict("已经联系过对方，请在收件箱查看回复。 (You have asked already; see your inbox.)")
+        raise Conflict(ASKED)
     request = Request(
         need_id=need.id,
         kind=kind,
@@ -168,7 +172,7 @@ def ask(actor: Actor, unit: UnitOfWork, need: Need, data: Mapping[str, Any]) -> 
         created_at=unit.now,
     )
     unit.session.add(request)
-    unit.session.flush()
+    _flush(unit, ASKED)
     unit.record("request.sent", NEED, need.id, actor, request=request.id)
     letters.asked(unit, request, need)
     return request
@@ -180,9 +184,7 @@ def _target(actor: Actor, unit: UnitOfWork, kind: str, public_id: str) -> tuple[
         if offer.owner_id is None or offer.state != "published":
             raise Conflict("这项科技所能暂无联系人。 (Nobody answers for this offer.)")
         return kind, offer.id, offer.owner_id
-    person = unit.session.scalars(
-        sa.select(Person).where(Person.public_id == public_id, Person.findable.is_(True))
-    ).first()
+    person = unit.session.scalars(sa.select(Person).where(Person.public_id == public_id, findable())).first()
     if person is None:
         raise NotFound("对方不再接受联系。 (This person no longer wants to be found.)")
     return kind, person.id, person.user_id
@@ -242,6 +244,17 @@ def inbox_needs(actor: Actor, unit: UnitOfWork) -> Sequence[tuple[Match, Need]]:
         .limit(100)
     )
     return [(m, n) for m, n in unit.session.execute(query)]
+
+
+def _flush(unit: UnitOfWork, refusal: str) -> None:
+    """Write; a button that was pressed twice at once is refused the second time.
+
+    :raises Conflict: with the ``refusal``.
+    """
+    try:
+        unit.session.flush()
+    except IntegrityError:
+        raise Conflict(refusal) from None
 
 
 def _need(item: Content) -> Need:

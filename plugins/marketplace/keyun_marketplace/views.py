@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from keyun.access import public, requires
 from keyun.content import Content, asked, change, create, find, withdraw
-from keyun.errors import Invalid
+from keyun.errors import Conflict, Invalid
 from keyun.web.context import actor, default_region, reading, region_asked, writing
 from keyun_marketplace import services
 from keyun_marketplace.disciplines import Discipline
@@ -144,23 +144,22 @@ def new_offer() -> Answer:
 @requires("marketplace.need.create")
 def edit(kind: str, public_id: str) -> Answer:
     """Change an offer or a need; the version guards against overwriting somebody else's change."""
-    item = find(actor(), reading(), MODELS[kind], public_id)
-    reading().require(actor(), f"{item.type}.edit", item)
+    seen = find(actor(), reading(), MODELS[kind], public_id)
+    reading().require(actor(), f"{seen.type}.edit", seen)
     if request.method == "GET":
-        schema = reading().site.content_type(item.type).schema()
-        values = schema.dump(item)
-        return render_template("marketplace/edit.html", kind=kind, item=item, values=values, errors={})
-    version = request.form.get("version", "")
+        schema = reading().site.content_type(seen.type).schema()
+        values = schema.dump(seen)
+        return render_template("marketplace/edit.html", kind=kind, item=seen, values=values, errors={})
     try:
         with writing() as unit:
             item = find(actor(), unit, MODELS[kind], public_id)
-            change(actor(), unit, item, request.form.to_dict(), int(version) if version.isdigit() else None)
+            change(actor(), unit, item, request.form.to_dict(), _version())
             if item.state in ("draft", "rejected") and request.form.get("publish"):
                 services.publish_item(actor(), unit, item)
             elif item.state == "published":
                 services.match_again(unit, item)
-    except Invalid as e:
-        return _again("marketplace/edit.html", e, kind=kind, item=item)
+    except (Invalid, Conflict) as e:
+        return _again("marketplace/edit.html", e, kind=kind, item=seen)
     _say_state(item)
     return redirect(_page_of(item), 303)
 
@@ -243,10 +242,17 @@ def profile() -> Answer:
     return redirect(url_for(".profile"), 303)
 
 
-def _again(template: str, error: Invalid, **context: Any) -> Answer:
+def _version() -> int | None:
+    """The version the writer saw."""
+    text = request.form.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _again(template: str, error: Invalid | Conflict, **context: Any) -> Answer:
     """Show the form once more with what was typed and what is wrong with it; nothing is lost."""
+    errors = error.fields if isinstance(error, Invalid) else {}
     page = render_template(
-        template, values=request.form.to_dict(), errors=error.fields, message=str(error), **context
+        template, values=request.form.to_dict(), errors=errors, message=str(error), **context
     )
     return page, error.status
 

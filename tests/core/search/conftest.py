@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import functools
 import gc
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from keyun.access import system
 from keyun.content import Content
 from keyun.content.services import create, publish
-from keyun.events.follow import Cursor, head
-from keyun.events.models import Event
 from keyun.search import Document
 from keyun.search.whoosh import WhooshBackend
 from keyun.site import Site
@@ -73,32 +69,12 @@ def write() -> Callable[..., Content]:
     return publish_article
 
 
-def wait_until_settled(site: Site) -> None:
-    """Wait for transactions in other databases of the same PostgreSQL server; they hold the log up."""
-    newest = (
-        sa.select(Event.transaction, Event.id).order_by(Event.transaction.desc(), Event.id.desc()).limit(1)
-    )
-    for _ in range(600):
-        with site.reading() as unit:
-            last = unit.session.execute(newest).first()
-            if last is None or head(unit.session) == Cursor(*last):
-                return
-        time.sleep(0.05)
-    pytest.fail("a transaction elsewhere on the database server does not end")
-
-
 @pytest.fixture
-def settled() -> Callable[[Site], None]:
-    """``settled(site)`` returns when followers may read every event."""
-    return wait_until_settled
-
-
-@pytest.fixture
-def catch_up() -> Callable[[Site], None]:
+def catch_up(settled: Callable[[Site], None]) -> Callable[[Site], None]:
     """Run the job that keeps the index in step, once."""
 
     def run(site: Site) -> None:
-        wait_until_settled(site)
+        settled(site)
         site.jobs["core.search"].run(site)
 
     return run

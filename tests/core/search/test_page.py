@@ -7,10 +7,12 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from keyun.content import Content
 from keyun.site import Site
+from keyun.testing import make_organization
 from keyun.testing.clients import Browser, browse
 
 MakeApp = Callable[..., Flask]
@@ -119,3 +121,37 @@ def test_while_there_is_no_index_the_page_says_so(
 
 def test_the_page_works_without_any_plugin(client: Browser) -> None:
     assert client.get("/search?q=柑橘").status_code == 200
+
+
+def test_what_the_plugin_of_its_type_cannot_show_is_left_out(
+    library: Site, visitor: Browser, write: Write, catch_up: CatchUp
+) -> None:
+    shown, bare = write(library, "柑橘的识别"), write(library, "柑橘的故事")
+    catch_up(library)
+    with library.writing() as unit:
+        unit.session.execute(sa.text("DELETE FROM popsci_article WHERE id = :id"), {"id": bare.id})
+    assert visitor.get(f"/popsci/{bare.public_id}").status_code == 404
+    text = page(visitor, q="柑橘")
+    assert shown.public_id in text
+    assert bare.public_id not in text
+
+
+def test_the_organizations_of_results_cost_no_query_each(
+    library: Site, visitor: Browser, write: Write, catch_up: CatchUp
+) -> None:
+    for number in range(3):
+        item = write(library, f"柑橘{number}")
+        with library.writing() as unit:
+            organization = make_organization(unit, f"第{number}农场")
+            unit.session.get_one(Content, item.id).organization_id = organization.id
+    catch_up(library)
+    asked: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(library.runtime.engine, "before_cursor_execute", listen)
+    answer = visitor.get("/api/v1/search?q=柑橘").get_json()
+    sa.event.remove(library.runtime.engine, "before_cursor_execute", listen)
+    assert {i["item"]["organization"] for i in answer["items"]} == {f"第{n}农场" for n in range(3)}
+    assert sum("core_organization" in statement for statement in asked) == 1

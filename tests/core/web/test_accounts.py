@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from keyun.accounts import User
+from keyun.accounts import User, actor_for, grant_role, revoke_role
+from keyun.accounts.passwords import hash_password
+from keyun.errors import Forbidden
 from keyun.testing import Browser, browse, make_organization, make_user
 from keyun.web.login import is_local
 
@@ -152,3 +154,41 @@ def test_too_many_log_ins_are_stopped_and_other_pages_are_not(make_app: MakeApp)
     assert [a.status_code for a in answers] == [403, 403, 429]
     assert "操作太频繁" in answers[-1].get_data(as_text=True)
     assert visitor.get("/").status_code == 200
+
+
+def test_who_guesses_the_password_of_an_open_session_is_stopped(make_app: MakeApp) -> None:
+    app = make_app(config={"web": {"login_limit": "2 per minute"}})
+    visitor = browse(app)
+    visitor.log_in(add_user(app, login="xiaoming", password="correct horse"))
+    form = {"old": "a guess", "new": "another horse"}
+    answers = [visitor.submit("/account/password", form) for _ in range(3)]
+    assert [a.status_code for a in answers] == [422, 422, 429]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("field", ["login", "email"])
+def test_of_two_who_register_in_one_moment_the_second_is_told_what_is_taken(
+    app: Flask, visitor: Browser, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    person = PERSON | {"email": "ming@example.org"}
+
+    def slowly(password: str) -> str:
+        add_user(app, **({"login": "other"} | {field: person[field]}))
+        return hash_password(password)
+
+    monkeypatch.setattr("keyun.accounts.services.hash_password", slowly)
+    answer = visitor.submit("/register", person)
+    assert answer.status_code == 422
+    assert f'id="{field}-error">已被使用' in answer.text
+
+
+def test_an_administrator_grants_and_takes_roles_in_his_region_only(app: Flask) -> None:
+    with app.extensions["keyun"].writing() as unit:
+        county = actor_for(make_user(unit, "county", roles=[("admin", "511421")]))
+        pal = make_user(unit, "pal", roles=[("staff", "510000")])
+        grant_role(county, unit, pal, "editor", "511421")
+        for change in (grant_role, revoke_role):
+            with pytest.raises(Forbidden):
+                change(county, unit, pal, "staff", "510000")
+        assert {(g.role, g.region) for g in pal.grants} == {("staff", "510000"), ("editor", "511421")}
+        revoke_role(county, unit, pal, "editor", "511421")

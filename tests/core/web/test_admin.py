@@ -153,7 +153,9 @@ def test_jobs_that_nobody_takes_are_noticed(app: Flask, admin: Browser, clock: C
     assert "后台进程可能没有运行" in admin.get("/admin/").text
 
 
-def test_an_index_that_does_not_follow_is_noticed(app: Flask, admin: Browser, clock: Clock) -> None:
+def test_an_index_that_does_not_follow_is_noticed(
+    app: Flask, admin: Browser, clock: Clock, settled: Callable[[Site], None]
+) -> None:
     site = app.extensions["keyun"]
     assert "1 个事件" in admin.get("/admin/indexes").text
     clock.tick(dt.timedelta(minutes=5))
@@ -161,6 +163,7 @@ def test_an_index_that_does_not_follow_is_noticed(app: Flask, admin: Browser, cl
     page = admin.get("/admin/indexes").text
     assert "5 分钟" in page
     assert "需要查看" in page
+    settled(site)
     worker = Worker(site)
     worker.schedule()
     worker.drain()

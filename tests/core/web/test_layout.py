@@ -10,9 +10,11 @@ from flask import Flask, abort
 
 from keyun.errors import DatabaseError
 from keyun.testing import browse, make_user
+from keyun.web.i18n import one_language
 
 MakeApp = Callable[..., Flask]
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+LONG = "长 " * 5000 + "(" + "a " * 5000
 SITE = {
     "operator": "演示省科协", "contact": "028-00000000", "icp": "蜀ICP备00000000号-1",
     "police": "川公网安备 51010702000000号",
@@ -109,3 +111,22 @@ def test_somebody_without_a_permission_reads_which_one_in_his_language(make_app:
         client.log_in(make_user(unit))
     assert "没有权限：「审核内容」。" in client.get("/review").text
     assert "You may not do this" in client.get("/review?lang=en").text
+
+
+@pytest.mark.parametrize(
+    ("text", "zh", "en"),
+    [
+        ("请改。 (Change it.)", "请改。", "Change it."),
+        ("请改。 (Change it.) 再看。 (Look again.)", "请改。 再看。", "Change it. Look again."),
+        ("见附件(PDF)", "见附件(PDF)", "见附件(PDF)"),
+        ("只有中文", "只有中文", "只有中文"),
+        # Words of people that look like the beginning of a sentence in two languages; it takes no time.
+        (LONG, LONG, LONG),
+    ],
+    ids=["one", "two", "no sentence", "one language", "long"],
+)
+def test_a_text_in_both_languages_is_shown_in_one(make_app: MakeApp, text: str, zh: str, en: str) -> None:
+    app = make_app()
+    for language, shown in (("zh", zh), ("en", en)):
+        with app.test_request_context(f"/?lang={language}"):
+            assert one_language(text) == shown

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask, request
 
 from keyun import logs
@@ -178,3 +179,22 @@ def test_a_log_in_outlives_a_restart(make_app: MakeApp, make_site: Callable[...,
     again = browse(make_app(site=make_site(instance=site.runtime.instance)))
     again.set_cookie("keyun", cookie.value)
     assert "还在登录" in again.get("/").get_data(as_text=True)
+
+
+def test_a_fault_of_the_database_leaves_no_values_in_the_log(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+    site, values = app.extensions["keyun"], {"name": "rosebud"}
+
+    def fail() -> str:
+        with site.writing() as unit:
+            unit.session.execute(sa.text("SELECT :name FROM nowhere"), values)
+        return ""
+
+    app.add_url_rule("/fail", "fail", fail)
+    app.testing = False
+    with caplog.at_level(logging.ERROR):
+        assert browse(app).get("/fail").status_code >= 500
+    assert "nowhere" in caplog.text
+    assert "rosebud" not in caplog.text

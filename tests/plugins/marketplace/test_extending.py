@@ -189,6 +189,20 @@ def test_the_operator_says_how_much_a_value_counts(
     assert added == ([pytest.approx(share * found.words, abs=1e-3)] if share else [])
 
 
+@pytest.mark.parametrize("share", ['"0.1"', 'float("nan")', "None"])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_share_that_is_no_number_counts_nothing_and_is_logged(
+    make_site: MakeSite, write_plugin: WritePlugin, caplog: pytest.LogCaptureFixture, share: str
+) -> None:
+    write_plugin("seal", SEAL.replace('{"gold": 9.0}', f'{{"gold": {share}}}'), 'requires = ["marketplace"]')
+    market = Market(make_site("marketplace", "seal"))
+    market.offer(actor_for(market.user("expert")), "木虱防控", "木虱", **{"seal.level": "gold"})
+    caplog.set_level(logging.ERROR)
+    (found,) = matched(market.site).offers
+    assert "added" not in [p.name for p in found.parts]
+    assert "failed in keyun_marketplace_bonuses" in caplog.text
+
+
 def scorer(body: str) -> str:
     return f"""
         from keyun.plugins import Plugin, hookimpl
@@ -242,6 +256,7 @@ def test_a_scorer_lifts_what_the_engine_would_not_have_shown(
         ("return [replace(found[0], target_id=99999)]", "matches that it did not get"),
         ("return [*found, found[0]]", "matches that it did not get"),
         ("return 7", "failed in keyun_marketplace_rescore"),
+        ("return [7]", "failed in keyun_marketplace_rescore"),
     ],
 )
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from keyun.access import anonymous
+from keyun.access import anonymous, system
+from keyun.accounts.services import deactivate_user, find_user
 from keyun.content import change, find, withdraw
 from keyun.errors import Conflict, Forbidden, Invalid, NotFound
 from keyun.jobs import Worker
@@ -77,6 +78,17 @@ def test_a_person_who_takes_his_agreement_back_is_gone_at_once(full_market: Mark
     with full_market.site.writing() as unit:
         services.save_profile(full_market.actor("helper"), unit, {"title": "高级农艺师", "findable": "false"})
     assert matches(full_market, need).people == []
+
+
+def test_a_person_whose_account_is_closed_is_gone_at_once(full_market: Market) -> None:
+    asker = full_market.actor("asker")
+    need = full_market.need(asker)
+    (person,) = matches(full_market, need).people
+    with full_market.site.writing() as unit:
+        deactivate_user(system(), unit, find_user(unit, "helper"))
+    assert matches(full_market, need).people == []
+    with full_market.site.writing() as unit, pytest.raises(NotFound):
+        services.ask(asker, unit, need, {"kind": "person", "target": person.public_id, "message": "请帮忙"})
 
 
 def test_nobody_is_offered_what_is_his_own(full_market: Market) -> None:
@@ -150,6 +162,35 @@ def test_the_same_person_is_asked_once(full_market: Market) -> None:
         services.ask(asker, unit, find(asker, unit, Need, need.public_id), body)
     with pytest.raises(Conflict, match="已经联系过"), full_market.site.writing() as unit:
         services.ask(asker, unit, find(asker, unit, Need, need.public_id), body)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_button_pressed_twice_at_once_is_refused_the_second_time(full_market: Market) -> None:
+    site, asker = full_market.site, full_market.actor("asker")
+    need = full_market.need(asker)
+    offer = matches(full_market, need).offers[0]
+    again: list[Callable[[], None]] = []
+
+    def ask() -> None:
+        with site.writing() as unit:
+            data = {"kind": "offer", "target": offer.public_id, "message": "请帮忙"}
+            services.ask(asker, unit, unit.session.get_one(Need, need.id), data)
+
+    def save() -> None:
+        with site.writing() as unit:
+            services.save_profile(asker, unit, {"title": "农艺师", "findable": "true"})
+
+    def press_again(*_: object) -> None:
+        """The other request looked, and writes first."""
+        while again:
+            again.pop()()
+
+    sa.event.listen(site.runtime.sessions, "before_flush", press_again)
+    for act in (ask, save):
+        again.append(act)
+        with pytest.raises(Conflict):
+            act()
+        assert not again
 
 
 def test_strangers_cannot_ask_for_somebody_elses_need(full_market: Market) -> None:

@@ -130,7 +130,18 @@ def test_an_edit_over_somebody_elses_edit_is_refused(visit: Callable[..., Browse
     assert version
     form["version"] = version[1]
     assert browser.submit(f"{place}/edit", form).status_code == 303
-    assert browser.submit(f"{place}/edit", form).status_code == 409
+    answer = browser.submit(f"{place}/edit", form | {"title": "柑橘叶子发黄"})
+    assert answer.status_code == 409
+    assert 'value="柑橘叶子发黄"' in answer.text
+    assert "内容已被他人修改" in answer.text
+
+
+@pytest.mark.parametrize("version", ["²", "9" * 5000, "x", ""])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_edit_with_an_odd_version_is_no_fault(visit: Callable[..., Browser], version: str) -> None:
+    browser = visit("asker")
+    form = {"title": "柑橘黄化", "body": NEED, "region": "511424", "version": version}
+    assert browser.submit(f"{post_need(browser)}/edit", form).status_code == 303
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99999999999999999999", "x", "9999"])
