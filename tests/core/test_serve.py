@@ -375,6 +375,35 @@ def test_the_state_file_may_be_edited_by_hand_and_even_be_damaged(server: Server
     assert server.ready()["refused"] is None
 
 
+#: A plugin's page that says which process answers, a moment later.
+WHO = '__import__("time").sleep(0.02) or str(os.getpid())'
+
+
+def test_a_burst_of_connections_that_stay_is_shared_among_the_web_processes(server: Server) -> None:
+    server.release("1.0", WHO)
+    state.save(server.folder / "plugins.toml", ["gauge"])
+    server.start("--no-jobs", "--workers", "2", KEYUN_WEB__THREADS="1")
+    answered: list[set[str]] = []
+
+    def stay() -> None:
+        mine: set[str] = set()
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        for _ in range(10):
+            connection.request("GET", "/gauge/")
+            mine.add(connection.getresponse().read().decode())
+        connection.close()
+        answered.append(mine)
+
+    burst = [threading.Thread(target=stay) for _ in range(8)]
+    for one in burst:
+        one.start()
+    for one in burst:
+        one.join()
+    by_process = [next(iter(mine)) for mine in answered if len(mine) == 1]
+    assert len(by_process) == 8, "a connection stays with the process that took it"
+    assert min(by_process.count(pid) for pid in set(by_process)) >= 2 and len(set(by_process)) == 2
+
+
 def refused_because(server: Server, reason: str) -> bool:
     refused = server.record().refused
     return refused is not None and reason in refused.reasons[0]

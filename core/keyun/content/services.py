@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.exc import StaleDataError
 
 from keyun.access import Actor
@@ -59,7 +60,9 @@ def find(actor: Actor, unit: UnitOfWork, model: type[C], public_id: str) -> C:
 
     :raises NotFound: when there is none, or it is not for this actor: both look the same.
     """
-    item = unit.session.scalars(sa.select(model).where(model.public_id == public_id)).first()
+    # Whoever shows an item names its organization.
+    query = sa.select(model).options(joinedload(Content.organization)).where(model.public_id == public_id)
+    item = unit.session.scalars(query).first()
     if item is None or not visible(actor, unit, item):
         raise NotFound("没有找到这条内容，它可能已撤回。 (Not found; it may have been withdrawn.)")
     return item

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, request
-from flask_babel import Babel
+from flask import Flask, g, request
+from flask_babel import Babel, get_translations
 from werkzeug.wrappers import Response
 
 from keyun.site import Site
@@ -53,12 +54,28 @@ def mount(app: Flask, site: Site) -> None:
         locale_selector=language,
     )
 
+    # A page asks for a hundred texts; its language does not change meanwhile.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: _catalogue().ugettext(text),
+        ngettext=lambda one, many, n: _catalogue().ungettext(one, many, n),
+        newstyle=True,
+        pgettext=lambda context, text: _catalogue().upgettext(context, text),
+        npgettext=lambda context, one, many, n: _catalogue().unpgettext(context, one, many, n),
+    )
+
     @app.after_request
     def remember(response: Response) -> Response:
         if request.args.get("lang") in LANGUAGES:
             secure = bool(site.runtime.config.web["secure_cookies"])
             response.set_cookie(COOKIE, language(), YEAR, samesite="Lax", httponly=True, secure=secure)
         return response
+
+
+def _catalogue() -> Any:
+    """The texts of this request, looked up once."""
+    if "keyun_catalogue" not in g:
+        g.keyun_catalogue = get_translations()
+    return g.keyun_catalogue
 
 
 def folders(site: Site) -> list[Path]:

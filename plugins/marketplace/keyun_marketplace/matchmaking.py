@@ -97,7 +97,9 @@ def _best(ranked: Sequence[Found], kinds: Mapping[str, int]) -> list[Found]:
 def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
     """Join candidates with their current rows; what is no longer public is left out."""
     candidates = [c for found in answer.candidates.values() for c in found]
-    items = _items(unit, [c.key for c in candidates if c.kind != "person"])
+    items: dict[int, Offer | Need] = {}
+    for kind, model in (("offer", Offer), ("need", Need)):
+        items |= _items(unit, model, [c.key for c in candidates if c.kind == kind])
     people = _people(unit, [-c.key for c in candidates if c.kind == "person"])
     found: list[Found] = []
     for c in candidates:
@@ -108,14 +110,13 @@ def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
     return found
 
 
-def _items(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Offer | Need]:
+def _items(
+    unit: UnitOfWork, model: type[Offer] | type[Need], ids: Sequence[int]
+) -> Mapping[int, Offer | Need]:
     if not ids:
         return {}
-    rows: dict[int, Offer | Need] = {}
-    for model in (Offer, Need):
-        query: Any = sa.select(model).where(model.id.in_(ids), published(unit.now))
-        rows |= {r.id: r for r in unit.session.scalars(query.options(joinedload(model.organization)))}
-    return rows
+    query: Any = sa.select(model).where(model.id.in_(ids), published(unit.now))
+    return {r.id: r for r in unit.session.scalars(query.options(joinedload(model.organization)))}
 
 
 def _people(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Person]:

@@ -94,6 +94,11 @@ class Part(NamedTuple):
         """The reason in a sentence for a manager."""
         return explain(self, language)
 
+    def around(self, language: str = "zh") -> tuple[str, str]:
+        """What stands before and after the text in that sentence."""
+        before, _, after = SENTENCES[self.name][0 if language == "zh" else 1].partition("{}")
+        return before, after
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
