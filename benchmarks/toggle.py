@@ -286,7 +286,7 @@ async def measure(server: Server, load: Load, change: Change) -> list[Row]:
         Row(f"{change.name}: requests during it", len(during), ""),
         Row(f"{change.name}: failed requests", len(failed), ""),
         Row(f"{change.name}: p95 before", p95[0], "ms"),
-        Row(f"{change.name}: p95 during", p95[1], "ms", "p95 before", p95[0] / p95[1]),
+        Row(f"{change.name}: p95 during", p95[1], "ms", f"{p95[1] / p95[0]:.1f} x before"),
     ]
 
 
