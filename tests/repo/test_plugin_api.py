@@ -197,4 +197,9 @@ def test_every_public_name_is_there_once_and_says_what_it_is() -> None:
 
 def test_the_page_of_the_surface_names_every_public_name() -> None:
     text = page("surface")
-    assert [f"{m}.{n}" for m, n in public() if f"| `{n}` |" not in text.partition(f"## {m}\n")[2]] == []
+
+    def is_told(module: str, name: str) -> bool:
+        below = text.partition(f"## {module}\n")[2].partition("\n## ")[0]
+        return f"| `{name}` |" in below or f"| `{name}(" in below
+
+    assert [f"{m}.{n}" for m, n in public() if not is_told(m, n)] == []
