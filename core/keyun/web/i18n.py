@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, g, request
 from flask_babel import Babel, get_translations
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from keyun.site import Site
@@ -54,7 +55,6 @@ def mount(app: Flask, site: Site) -> None:
         locale_selector=language,
     )
 
-    # A page asks for a hundred texts; its language does not change meanwhile.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         gettext=lambda text: _catalogue().ugettext(text),
         ngettext=lambda one, many, n: _catalogue().ungettext(one, many, n),
@@ -62,6 +62,7 @@ def mount(app: Flask, site: Site) -> None:
         pgettext=lambda context, text: _catalogue().upgettext(context, text),
         npgettext=lambda context, one, many, n: _catalogue().unpgettext(context, one, many, n),
     )
+    app.jinja_env.globals["_"] = _text
 
     @app.after_request
     def remember(response: Response) -> Response:
@@ -71,11 +72,19 @@ def mount(app: Flask, site: Site) -> None:
         return response
 
 
+def _text(text: str, **values: Any) -> Markup:
+    """``_`` of templates. A page asks for a hundred texts, most without values, so it goes no detours."""
+    found = Markup(_catalogue().ugettext(text))
+    return found % values if values or "%" in found else found
+
+
 def _catalogue() -> Any:
-    """The texts of this request, looked up once."""
-    if "keyun_catalogue" not in g:
+    """The texts of this request, looked up once: its language does not change meanwhile."""
+    try:
+        return g.keyun_catalogue
+    except AttributeError:
         g.keyun_catalogue = get_translations()
-    return g.keyun_catalogue
+        return g.keyun_catalogue
 
 
 def folders(site: Site) -> list[Path]:

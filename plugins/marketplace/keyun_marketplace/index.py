@@ -22,6 +22,7 @@ from keyun_marketplace import records
 from keyun_marketplace.matching import store
 from keyun_marketplace.matching.engine import Matcher
 from keyun_marketplace.matching.kernels import Kernel, available, choose
+from keyun_marketplace.matching.memory import Memory, Recalling
 from keyun_marketplace.matching.records import Record, Weights
 from keyun_marketplace.matching.segment import Segment, build, in_order
 from keyun_marketplace.models import NEED, OFFER, PERSON
@@ -83,6 +84,7 @@ class Live:
         self._lock = threading.Lock()
         self._name: str | None = None
         self._matcher: Matcher | None = None
+        self._memory = Memory()
         self._cursor = Cursor()
         self.behind = 0
 
@@ -93,6 +95,10 @@ class Live:
             self._catch_up(unit, matcher)
             matcher.kernel = self.kernels.current
             return matcher
+
+    def asks(self, unit: UnitOfWork) -> Recalling:
+        """The same, to be asked with queries that pages repeat."""
+        return Recalling(self.matcher(unit), self._memory)
 
     def _open(self) -> Matcher:
         name = store.current(self.folder)
@@ -105,6 +111,7 @@ class Live:
             log.warning("%s", e)
             segment, self._cursor = build((), analyzer(), self.weights), Cursor()
         self._name = name
+        self._memory.forget()
         self._matcher = Matcher(segment, analyzer(), self.kernels.current, self.weights)
         return self._matcher
 
@@ -126,6 +133,7 @@ class Live:
             ids.setdefault(e.subject_type, []).append(e.subject_id)
         if ids:
             matcher.apply(*self.side.load(unit, {t: sorted(set(i)) for t, i in ids.items()}))
+            self._memory.forget()
         self._cursor = cursor
 
 

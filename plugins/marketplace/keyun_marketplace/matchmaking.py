@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _
-from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
+from keyun.accounts import Organization
 from keyun.content import Content, plain, published, values
 from keyun.errors import KeyunError
 from keyun.events import Committed
@@ -26,6 +26,11 @@ from keyun_marketplace.records import day, findable, query_of
 from keyun_marketplace.scoring import Found
 
 PEOPLE = 6
+#: What is read of an offer or a need to show it as a match.
+SHOWN = (
+    "id", "public_id", "type", "title", "summary", "body", "region", "discipline", "keywords", "owner_id",
+    "organization_id", "published_at", "changed_at", "extra",
+)  # fmt: skip
 #: An inbox shows what scores at least this share of the best match, and no more than so many.
 INBOX_SHARE = 0.35
 INBOX_MOST = 10
@@ -71,7 +76,7 @@ def match_item(actor: Actor, unit: UnitOfWork, item: Content, top: int | None = 
 
 def _match(actor: Actor, unit: UnitOfWork, side: str, query: Query, top: int | None) -> Matched:
     live = index.live(unit.site, side)
-    matcher = live.matcher(unit)
+    matcher = live.asks(unit)
     most = top or int(unit.site.plugins.settings("marketplace")["matches"])
     kinds = {"offer": most, "person": top or PEOPLE} if side == "offers" else {"need": most}
     answer = scoring.answered(unit.site, side, matcher, query, scoring.widened(unit.site, kinds))
@@ -97,7 +102,7 @@ def _best(ranked: Sequence[Found], kinds: Mapping[str, int]) -> list[Found]:
 def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
     """Join candidates with their current rows; what is no longer public is left out."""
     candidates = [c for found in answer.candidates.values() for c in found]
-    items: dict[int, Offer | Need] = {}
+    items: dict[int, Any] = {}
     for kind, model in (("offer", Offer), ("need", Need)):
         items |= _items(unit, model, [c.key for c in candidates if c.kind == kind])
     people = _people(unit, [-c.key for c in candidates if c.kind == "person"])
@@ -110,13 +115,13 @@ def _shown(actor: Actor, unit: UnitOfWork, answer: Answer) -> list[Found]:
     return found
 
 
-def _items(
-    unit: UnitOfWork, model: type[Offer] | type[Need], ids: Sequence[int]
-) -> Mapping[int, Offer | Need]:
+def _items(unit: UnitOfWork, model: type[Offer] | type[Need], ids: Sequence[int]) -> Mapping[int, Any]:
+    """Rows of columns, by id: a page shows a dozen and changes none, so no objects are made of them."""
     if not ids:
         return {}
-    query: Any = sa.select(model).where(model.id.in_(ids), published(unit.now))
-    return {r.id: r for r in unit.session.scalars(query.options(joinedload(model.organization)))}
+    names = (getattr(model, name) for name in SHOWN)
+    query = sa.select(*names, Organization.name.label("organization_name")).outerjoin(model.organization)
+    return {r.id: r for r in unit.session.execute(query.where(model.id.in_(ids), published(unit.now)))}
 
 
 def _people(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Person]:
@@ -126,7 +131,7 @@ def _people(unit: UnitOfWork, ids: Sequence[int]) -> Mapping[int, Person]:
     return {p.id: p for p in unit.session.scalars(query)}
 
 
-def _item(actor: Actor, unit: UnitOfWork, c: Candidate, item: Offer | Need) -> Found:
+def _item(actor: Actor, unit: UnitOfWork, c: Candidate, item: Any) -> Found:
     return Found(
         kind=c.kind,
         target_id=item.id,
@@ -135,7 +140,7 @@ def _item(actor: Actor, unit: UnitOfWork, c: Candidate, item: Offer | Need) -> F
         summary=item.summary or plain(item.body, 120),
         region=item.region,
         discipline=item.discipline,
-        owner=item.organization.name if item.organization else "",
+        owner=item.organization_name or "",
         keywords=item.keywords,
         score=c.score,
         parts=c.parts,

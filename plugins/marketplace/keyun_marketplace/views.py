@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -19,6 +20,7 @@ from keyun_marketplace.matchmaking import Matched, match_item, match_text
 from keyun_marketplace.models import NEED, OFFER, Need, Offer
 from keyun_marketplace.queries import Filter, listing
 from keyun_marketplace.schemas import KINDS, STAGES
+from keyun_marketplace.told import tell
 
 Answer = str | Response | tuple[str, int]
 TYPES = {"offers": OFFER, "needs": NEED}
@@ -29,9 +31,14 @@ def blueprint(name: str, disciplines: tuple[Discipline, ...]) -> Blueprint:
     """The pages, named after the slot ``name``."""
     pages = Blueprint(name, __name__, template_folder=None)
     english = {d.name: d.name_en for d in disciplines}
-    pages.context_processor(
-        lambda: {"disciplines": disciplines, "discipline_en": english, "KINDS": KINDS, "STAGES": STAGES}
-    )
+    given: dict[str, Any] = {
+        "disciplines": disciplines,
+        "discipline_en": english,
+        "KINDS": KINDS,
+        "STAGES": STAGES,
+    }
+    given["tell"] = partial(tell, english=english)
+    pages.context_processor(lambda: given)
     routes: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
         ("/", "index", index, ("GET",)),
         ("/match", "match", match, ("GET",)),
