@@ -87,6 +87,21 @@ class ReviewRuleSchema(Schema):
     type = fields.String(load_default="*")
     region = fields.String(load_default="100000", validate=validate.Regexp(r"^\d{6}$"))
     policy = fields.String(required=True, validate=validate.OneOf(["publish-first", "review-first"]))
+    #: Only texts whose fields have one of these values, such as ``{category = ["health", "safety"]}``.
+    where = fields.Dict(
+        fields.String(validate=validate.Length(1, 60)),
+        fields.List(fields.String(validate=validate.Length(1, 60)), validate=validate.Length(1, 50)),
+        load_default=dict,
+        validate=validate.Length(max=5),
+    )
+    #: How many reviewers must approve the same text; its author is never one of them.
+    approvals = fields.Integer(load_default=1, validate=validate.Range(1, 5))
+    #: After how many hours a review counts as overdue.
+    deadline_hours = fields.Integer(load_default=48, validate=validate.Range(1, 8760))
+    #: Only reviewers with this role for the region (and administrators); empty means all of them.
+    reviewers = fields.String(
+        load_default="", validate=validate.OneOf(["", "broker", "editor", "reviewer", "staff", "admin"])
+    )
 
 
 class ContentSchema(Schema):

@@ -15,11 +15,14 @@ from keyun.accounts.services import by_password
 from keyun.content.adoption import adopt_all
 from keyun.content.leaving import leave
 from keyun.content.services import expire
+from keyun.content.types import Draft, ReviewCheck
 from keyun.exchange.types import Exporter, Importer
 from keyun.hookspecs import hookimpl
 from keyun.jobs import Job, JobRow
 from keyun.messages import smtp
 from keyun.messages.services import message_job
+from keyun.reviews.checks import core_checks
+from keyun.reviews.jobs import reminders
 from keyun.search.services import follow_job, whoosh
 
 if TYPE_CHECKING:
@@ -58,6 +61,10 @@ class Core:
         return smtp.send(self.site.runtime, message)
 
     @hookimpl(trylast=True)
+    def keyun_review_checks(self, draft: Draft) -> Iterable[ReviewCheck]:
+        return core_checks(self.site, draft)
+
+    @hookimpl(trylast=True)
     def keyun_export_user(self, unit: UnitOfWork, user_id: int) -> Iterable[personal.Export]:
         return personal.rows_of(unit.session, user_id)
 
@@ -77,6 +84,7 @@ def core_permissions() -> tuple[Permission, ...]:
         Permission("core.account.verify", "认证用户", "verify a user", frozenset({"staff", "admin"})),
         Permission("core.role.grant", "授予角色", "grant a role", admin),
         Permission("core.content.review", "审核内容", "review content", trusted),
+        Permission("core.review.discuss", "在审核中交流", "talk in a review", trusted, owner=True),
         Permission("core.import.run", "导入数据", "import data", admin),
         Permission("core.export.run", "导出数据", "export data", admin),
         Permission("core.export.personal", "导出个人数据", "export personal data", admin),
@@ -92,6 +100,7 @@ def core_jobs() -> tuple[Job, ...]:
         follow_job(),
         message_job(),
         reset.job(),
+        reminders(),
         Job("core.adopt", _adopt, every=60.0),
         Job("core.expire", _expire, every=30.0),
         Job("core.sweep", _sweep, every=3600.0),

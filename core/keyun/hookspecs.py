@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from keyun.accounts.models import User
     from keyun.accounts.personal import Export
     from keyun.content.fields import ContentField
-    from keyun.content.types import ContentType, Draft, Verdict
+    from keyun.content.opening import Opening
+    from keyun.content.types import ContentType, Draft, ReviewCheck, Verdict
     from keyun.events.follow import Lag
     from keyun.events.models import Committed
     from keyun.exchange.types import Exporter, Importer
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("keyun")
 hookimpl = pluggy.HookimplMarker("keyun")
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +299,37 @@ def keyun_content_screen(actor: Actor, draft: Draft) -> Verdict | None:
 
 
 @hookspec
+def keyun_review_checks(draft: Draft) -> Iterable[ReviewCheck]:  # type: ignore[empty-body]
+    """Return what a machine can tell a reviewer about ``draft``: named results with pass, warn or fail.
+
+    Called whenever somebody looks at a review, with the text as it stands, so answer in milliseconds and
+    ask no other server. Nothing for types you do not know. Results advise; a text that must not become
+    public is refused by ``keyun_content_screen``. A failure, or an answer of another kind, is logged and
+    shown as a warning that names the plugin; it is measured and never suspended.
+
+    .. versionadded:: 1.2
+    """
+
+
+@hookspec
 def keyun_committed(event: Committed) -> None:
     """React to something that happened and is committed; ``event`` carries ids and plain data only.
 
     Called plugin by plugin right after the commit, in the process that did it; work that must not be
     lost belongs in a job row instead. A failure is logged and stops nobody else.
+    """
+
+
+@hookspec
+def keyun_content_opened(opening: Opening) -> None:
+    """Take note that somebody opened a public item; ``opening`` says what, where, how and when.
+
+    Called plugin by plugin within the request, after the item was found and before the page is made, so
+    touch no database and wait for nothing: keep it in memory or append it to a file. Not called for
+    drafts, lists and HEAD requests. A failure is logged and stops neither the page nor anybody else; it
+    is measured and never suspended.
+
+    .. versionadded:: 1.2
     """
 
 

@@ -7,6 +7,7 @@ from keyun.content.models import Content, Revision
 from keyun.events.models import CursorRow, Event
 from keyun.jobs import JobRow
 from keyun.regions.models import Region
+from keyun.reviews.models import Review, ReviewComment, ReviewVerdict
 from keyun.sites.models import SubSite
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "Membership",
     "Organization",
     "Region",
+    "Review",
+    "ReviewComment",
+    "ReviewVerdict",
     "Revision",
     "SubSite",
     "Token",

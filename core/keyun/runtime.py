@@ -33,6 +33,7 @@ class Runtime:
         self.clock = clock
         self.sessions: sessionmaker[Session] = sessionmaker(self.engine, expire_on_commit=False)
         self._derived: dict[str, Any] = {}
+        self._ends: list[Callable[[], None]] = []
         self._lock = threading.RLock()
 
     @classmethod
@@ -60,7 +61,14 @@ class Runtime:
         with self._lock:
             self._derived.pop(name, None)
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Run ``call`` when the process gives back what it holds: at an orderly end, not after a kill."""
+        self._ends.append(call)
+
     def close(self) -> None:
         """Give back what the process holds."""
+        ends, self._ends = self._ends, []
+        for call in ends:
+            call()
         self._derived.clear()
         self.engine.dispose()

@@ -32,9 +32,11 @@ __all__ = ["UnitOfWork", "open_unit"]
 class UnitOfWork:
     """What a service works with: the session, the moment, the site, and the log."""
 
-    def __init__(self, site: Site, session: Session) -> None:
+    def __init__(self, site: Site, session: Session, *, writes: bool = False) -> None:
         self.site = site
         self.session = session
+        #: Whether it commits at its end, so that what it sees may include what is not committed yet.
+        self.writes = writes
         #: The one moment of this transaction.
         self.now: dt.datetime = site.runtime.clock()
         self._events: list[Event] = []
@@ -129,7 +131,7 @@ def open_unit(site: Site, *, write: bool) -> Iterator[UnitOfWork]:
             session.info["content_types"] = site.type_names
             if write:
                 session.connection(execution_options={WRITE: True})
-            unit = UnitOfWork(site, session)
+            unit = UnitOfWork(site, session, writes=write)
             yield unit
             if not write:
                 return

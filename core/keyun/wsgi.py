@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 
@@ -17,5 +18,6 @@ def make() -> Flask:
     """Build the application of the instance that ``KEYUN_INSTANCE`` names (default ``./instance``)."""
     logs.configure()
     runtime = Runtime.open(Path(os.environ.get("KEYUN_INSTANCE", "instance")))
+    atexit.register(runtime.close)
     safe = os.environ.get("KEYUN_SAFE_MODE") == "1"
     return create_app(Site.open(runtime, enabled=() if safe else None))

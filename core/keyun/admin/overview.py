@@ -11,16 +11,14 @@ from keyun.admin.access import VIEW, require_view, whole
 from keyun.admin.events import last_event
 from keyun.admin.indexes import Behind, list_indexes
 from keyun.admin.jobs import JobCounts, count_jobs
-from keyun.content.reviews import Waiting, count_waiting
 from keyun.plugins.budget import Slow
 from keyun.plugins.survey import Row, survey
+from keyun.reviews.queue import Waiting, count_waiting
 from keyun.serving.record import Refusal, ServerRecord, read
 from keyun.uow import UnitOfWork
 
 #: A due job that no worker took for so long: no worker runs, or it is overloaded.
 STALLED = dt.timedelta(seconds=60)
-#: A text that waits longer should be looked at first.
-STALE_REVIEW = dt.timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Overview:
 
     machinery: Machinery | None
     waiting: Sequence[Waiting]
-    stale_reviews: int
+    overdue_reviews: int
 
     @property
     def reviews(self) -> int:
@@ -75,9 +73,9 @@ def look(actor: Actor, unit: UnitOfWork) -> Overview:
     """Look at everything that ``actor`` may see; the machinery only with a role for the whole site."""
     unit.require(actor, VIEW)
     waiting = count_waiting(actor, unit)
-    stale = count_waiting(actor, unit, unit.now - STALE_REVIEW)
+    late = count_waiting(actor, unit, late=True)
     sees_all = unit.site.access.allows(actor, VIEW, whole(unit.site))
-    return Overview(machinery(actor, unit) if sees_all else None, waiting, sum(w.count for w in stale))
+    return Overview(machinery(actor, unit) if sees_all else None, waiting, sum(w.count for w in late))
 
 
 def machinery(actor: Actor, unit: UnitOfWork) -> Machinery:

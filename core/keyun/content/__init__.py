@@ -6,6 +6,7 @@ from keyun.content.fields import Choice, ContentField, asked, conditions, given,
 from keyun.content.handout import content_exporter
 from keyun.content.intake import take_in
 from keyun.content.models import Content, Revision
+from keyun.content.opening import Opening
 from keyun.content.render import markdown, plain
 from keyun.content.services import (
     change,
@@ -13,12 +14,11 @@ from keyun.content.services import (
     find,
     publish,
     published,
-    reject,
-    release,
     visible,
     withdraw,
 )
-from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE, ContentType, Draft, Verdict
+from keyun.content.types import MAX_BODY, MAX_SUMMARY, MAX_TITLE, ContentType, Draft, ReviewCheck, Verdict
+from keyun.reviews.decisions import reject, release
 
 __all__ = [
     "MAX_BODY",
@@ -29,6 +29,8 @@ __all__ = [
     "ContentField",
     "ContentType",
     "Draft",
+    "Opening",
+    "ReviewCheck",
     "Revision",
     "Verdict",
     "asked",

@@ -13,6 +13,8 @@ from keyun.content.models import ENDED, Content, Revision
 from keyun.content.types import ContentType, Draft
 from keyun.db import is_public_id
 from keyun.exchange.types import Row, RowError, Written
+from keyun.reviews.lifecycle import Submission, submit_all
+from keyun.reviews.policy import rule_for
 from keyun.uow import UnitOfWork
 
 IMPORT = "core.import.run"
@@ -22,7 +24,8 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
     """Create or change items of ``kind``, known by their ``external_id``, and publish what is new.
 
     A row that a screener refuses, or whose region is unknown, comes back as an error. What a screener
-    holds is published only when ``actor`` may review it; a row that says nothing new changes nothing.
+    holds is published only for the operator at the command line, who answers for the file; of anybody
+    else it waits for a reviewer, who is not the same person. A row that says nothing new changes nothing.
     """
     unit.require(actor, IMPORT)
     kind = unit.site.content_type(kind.name)
@@ -35,6 +38,7 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
     known = {item.external_id or item.public_id: item for item in unit.session.scalars(query)}
     errors: list[RowError] = []
     written: dict[str, list[Content]] = {"created": [], "changed": []}
+    public: set[int] = {item.id for item in known.values() if item.state == "published"}
     for number, row in rows:
         values = {k: v for k, v in row.items() if k != "external_id"}
         held, reasons = _judge(actor, unit, kind, values)
@@ -52,6 +56,10 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
     for verb, items in written.items():
         for item in items:
             _remember(actor, unit, kind, item, verb)
+    waiting = [i for items in written.values() for i in items if i.state == "submitted"]
+    if waiting:
+        unit.session.flush()
+        submit_all(actor, unit, [_submission(unit, kind, i, i.id in public) for i in waiting])
     return Written(len(written["created"]), len(written["changed"]), errors)
 
 
@@ -104,13 +112,17 @@ def _change(
 
 
 def _settle(actor: Actor, unit: UnitOfWork, item: Content, held: str) -> None:
-    """Publish ``item``, or leave it to a reviewer when it is held and ``actor`` is none."""
-    if held and not unit.site.access.allows(actor, "core.content.review", item):
+    """Publish ``item``, or leave it to a reviewer when it is held and a person brings it."""
+    if held and not actor.is_system:
         item.state, item.note = "submitted", held
         return
     if held:
         item.reviewed_at = unit.now
     item.state, item.note, item.published_at = "published", "", item.published_at or unit.now
+
+
+def _submission(unit: UnitOfWork, kind: ContentType, item: Content, was_public: bool) -> Submission:
+    return Submission(item, rule_for(unit, item.type, item.region, kind.schema().dump(item)), was_public)
 
 
 def _remember(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, verb: str) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from keyun.access import system
 from keyun.content.models import ENDED, Content
+from keyun.reviews.lifecycle import end
 from keyun.uow import UnitOfWork
 
 #: The table and not the class: texts of plugins that are off leave as well.
@@ -22,7 +23,9 @@ def leave(unit: UnitOfWork, user_id: int) -> None:
     own = (TABLE.c.owner_id == user_id) & TABLE.c.organization_id.is_(None)
     unit.session.execute(sa.delete(TABLE).where(own, TABLE.c.published_at.is_(None)))
     public = own & TABLE.c.state.not_in(ENDED)
-    for number, kind in unit.session.execute(sa.select(TABLE.c.id, TABLE.c.type).where(public)).all():
+    items = unit.session.execute(sa.select(TABLE.c.id, TABLE.c.type).where(public)).all()
+    for number, kind in items:
         unit.record("content.withdrawn", kind, number, system())
+    end(system(), unit, [number for number, _kind in items])
     gone = sa.update(TABLE).where(public)
     unit.session.execute(gone.values(state="withdrawn", version=TABLE.c.version + 1, changed_at=unit.now))

@@ -20,7 +20,8 @@ from keyun.content.models import ENDED, Content, Revision
 from keyun.content.types import ContentType, Draft
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.forms import load
-from keyun.regions.codes import contains
+from keyun.reviews.lifecycle import Submission, end, submit
+from keyun.reviews.policy import Rule, rule_for
 from keyun.uow import UnitOfWork
 
 C = TypeVar("C", bound=Content)
@@ -111,10 +112,13 @@ def change(
     for name, value in values.items():
         setattr(item, name, value)
     item.changed_at = unit.now
-    if item.state == "published":
+    was_public = item.state == "published"
+    if was_public:
         item.state, item.note = _screen(actor, unit, kind, item)
-    _flush(unit)
+    flush(unit)
     _remember(actor, unit, kind, item, "content.changed")
+    if item.state == "submitted":
+        submit(actor, unit, Submission(item, _rule(unit, draft_of(kind, item)), was_public))
     return item
 
 
@@ -129,30 +133,15 @@ def publish(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
     kind = unit.site.content_type(item.type)
     state, note = _screen(actor, unit, kind, item)
     if state == "published":
-        return _make_public(actor, unit, item)
+        was_asked = item.state != "draft"
+        make_public(actor, unit, item)
+        if was_asked:
+            end(actor, unit, [item.id])
+        return item
     item.state, item.note = state, note
-    _flush(unit)
+    flush(unit)
     unit.record("content.submitted", item.type, item.id, actor, reason=note)
-    return item
-
-
-def release(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
-    """A reviewer lets a submitted item pass."""
-    unit.require(actor, "core.content.review", item)
-    _only_submitted(item)
-    item.reviewed_at, item.note = unit.now, ""
-    return _make_public(actor, unit, item)
-
-
-def reject(actor: Actor, unit: UnitOfWork, item: Content, reason: str) -> Content:
-    """A reviewer sends a submitted item back with a reason that its owner reads."""
-    unit.require(actor, "core.content.review", item)
-    _only_submitted(item)
-    if not reason.strip():
-        raise Invalid("请写明退回原因。 (Give a reason.)", {"reason": ["请写明退回原因。 (Give a reason.)"]})
-    item.state, item.note, item.reviewed_at = "rejected", reason.strip()[:500], unit.now
-    _flush(unit)
-    unit.record("content.rejected", item.type, item.id, actor, reason=item.note)
+    submit(actor, unit, Submission(item, _rule(unit, draft_of(kind, item))))
     return item
 
 
@@ -162,58 +151,72 @@ def withdraw(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
     if item.state in ENDED:
         raise Conflict("这条内容已经撤回或过期。 (It is withdrawn or expired already.)")
     item.state = "withdrawn"
-    _flush(unit)
+    flush(unit)
     unit.record("content.withdrawn", item.type, item.id, actor)
+    end(actor, unit, [item.id])
     return item
 
 
 def expire(actor: Actor, unit: UnitOfWork) -> int:
-    """Mark what has run out; lists have left it out since the moment it did. Returns the number."""
+    """Mark what has run out; lists have left it out since the moment it did. Returns the number.
+
+    What ran out while it waited for a reviewer needs none any more.
+    """
     unit.require(actor, "core.content.review")
     query = sa.select(Content).where(
-        Content.state == "published", Content.expires_at.is_not(None), Content.expires_at <= unit.now
+        Content.state.in_(("published", "submitted")),
+        Content.expires_at.is_not(None),
+        Content.expires_at <= unit.now,
     )
     items = unit.session.scalars(query.limit(1000)).all()
     for item in items:
         item.state = "expired"
         unit.record("content.expired", item.type, item.id, actor)
+    flush(unit)
+    end(actor, unit, [i.id for i in items])
     return len(items)
 
 
-def review_first(unit: UnitOfWork, type_name: str, region: str | None) -> bool:
-    """Whether the policy wants a reviewer before the public; the last matching rule counts."""
-    answer = False
-    for rule in unit.site.runtime.config.content["review"]:
-        if rule["type"] in ("*", type_name) and contains(rule["region"], region or "100000"):
-            answer = rule["policy"] == "review-first"
-    return answer
+def draft_of(kind: ContentType, item: Content) -> Draft:
+    """What ``item`` says, as screeners and checks of a review get it."""
+    values = kind.schema().dump(item)
+    return Draft(item.type, item.title, item.summary or "", item.body or "", item.region, values)
+
+
+def make_public(actor: Actor, unit: UnitOfWork, item: Content) -> None:
+    """Let the public read ``item``; whoever calls this has asked for the permission."""
+    item.state, item.note, item.published_at = "published", "", unit.now
+    flush(unit)
+    unit.record("content.published", item.type, item.id, actor)
+
+
+def flush(unit: UnitOfWork) -> None:
+    """Write what was changed.
+
+    :raises Conflict: when somebody else changed the same item first.
+    """
+    try:
+        unit.session.flush()
+    except StaleDataError:
+        raise Conflict(CHANGED_ELSEWHERE) from None
+
+
+def _rule(unit: UnitOfWork, draft: Draft) -> Rule:
+    return rule_for(unit, draft.type, draft.region, draft.values)
 
 
 def _screen(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content) -> tuple[str, str]:
     """Return the state the item may take, and the note for the reviewer."""
-    values = kind.schema().dump(item)
-    draft = Draft(item.type, item.title, item.summary or "", item.body or "", item.region, values)
+    draft = draft_of(kind, item)
     verdicts = unit.site.plugins.screen(actor, draft)
     refused = [v.reason for v in verdicts if v.refused]
     if refused:
         raise Invalid(" ".join(refused), {"body": refused})
     if verdicts:
         return "submitted", " ".join(v.reason for v in verdicts)
-    if review_first(unit, item.type, item.region) and not actor.is_system:
+    if _rule(unit, draft).review_first and not actor.is_system:
         return "submitted", "按本地区规定先审后发 (reviewed before publication)"
     return "published", ""
-
-
-def _make_public(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
-    item.state, item.note, item.published_at = "published", "", unit.now
-    _flush(unit)
-    unit.record("content.published", item.type, item.id, actor)
-    return item
-
-
-def _only_submitted(item: Content) -> None:
-    if item.state != "submitted":
-        raise Conflict("这条内容不在待审状态。 (It does not wait for review.)")
 
 
 def _remember(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, event: str) -> None:
@@ -222,13 +225,6 @@ def _remember(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content, 
         Revision(content_id=item.id, version=item.version, at=unit.now, actor_id=actor.user_id, data=data)
     )
     unit.record(event, item.type, item.id, actor, version=item.version)
-
-
-def _flush(unit: UnitOfWork) -> None:
-    try:
-        unit.session.flush()
-    except StaleDataError:
-        raise Conflict(CHANGED_ELSEWHERE) from None
 
 
 def _check_region(unit: UnitOfWork, code: object) -> None:

@@ -80,3 +80,38 @@ class Verdict:
     def refuse(cls, reason: str) -> Verdict:
         """The text is not accepted; the writer sees ``reason`` and corrects it."""
         return cls(True, reason)
+
+
+OUTCOMES = ("pass", "warn", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCheck:
+    """What a machine found in a text under review: ``name`` says what was looked at, ``text`` what was found.
+
+    Both are 「中文 (English)」. The ``outcome`` is ``pass``, ``warn`` or ``fail``; it advises reviewers
+    and decides nothing.
+    """
+
+    name: str
+    outcome: str
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES or not isinstance(self.name, str) or not isinstance(self.text, str):
+            raise TypeError(f"a check has a name, one of {OUTCOMES} and a text, not {self.outcome!r}")
+
+    @classmethod
+    def passed(cls, name: str, text: str) -> ReviewCheck:
+        """Nothing is wrong."""
+        return cls(name, "pass", text)
+
+    @classmethod
+    def warned(cls, name: str, text: str) -> ReviewCheck:
+        """A reviewer should look at this."""
+        return cls(name, "warn", text)
+
+    @classmethod
+    def failed(cls, name: str, text: str) -> ReviewCheck:
+        """This should not become public as it is."""
+        return cls(name, "fail", text)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from keyun.messages.message import MAIL, Message, TryLater, Undeliverable
-from keyun.messages.services import can_send, send
+from keyun.messages.message import MAIL, Gone, Message, TryLater, Uncertain, Undeliverable
+from keyun.messages.services import can_send, hand_over, send
 
-__all__ = ["MAIL", "Message", "TryLater", "Undeliverable", "can_send", "send"]
+__all__ = [
+    "MAIL",
+    "Gone",
+    "Message",
+    "TryLater",
+    "Uncertain",
+    "Undeliverable",
+    "can_send",
+    "hand_over",
+    "send",
+]

@@ -10,7 +10,7 @@ from keyun.accounts.models import User
 from keyun.db import public_id
 from keyun.jobs import GiveUp, Job
 from keyun.logs import without_text
-from keyun.messages.message import MAIL, Message, TryLater, Undeliverable
+from keyun.messages.message import MAIL, Message, TryLater, Uncertain, Undeliverable
 from keyun.uow import UnitOfWork
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ def address(user: User, channel: str) -> str | None:
 
 
 def hand_over(site: Site, message: Message) -> None:
-    """Hand ``message`` to whoever takes it.
+    """Hand ``message`` to whoever takes it, at once; call it outside of a unit of work.
 
     :raises Undeliverable: when nobody does, or whoever does says that trying again is of no use.
-    :raises TryLater: without a word of the message, when it failed and may be tried again.
+    :raises TryLater: without a word of the message, when it failed and may be tried again; its subclass
+        Uncertain, when it may have been taken.
     """
     try:
         taken = site.plugins.message_send(message)
@@ -68,7 +69,7 @@ def hand_over(site: Site, message: Message) -> None:
     except Exception as e:
         # The text of a stranger's error may hold the address; the job row and the log must not.
         log.error("message %s (%s) was not handed over: %s", message.id, message.reason, without_text(e))
-        raise TryLater(f"handing over failed with {type(e).__name__}; see the log") from None
+        raise Uncertain(f"handing over failed with {type(e).__name__}; see the log") from None
     if not taken:
         raise Undeliverable(
             f"nobody takes messages for {message.channel!r}; set [mail] in keyun.toml or enable a plugin"

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Any
 
-from keyun.messages.message import MAIL, Message, TryLater, Undeliverable
+from keyun.messages.message import MAIL, Gone, Message, TryLater, Uncertain, Undeliverable
 
 if TYPE_CHECKING:
     from keyun.config import Config
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: From here on an SMTP reply says that it will not change its mind.
 FOR_GOOD = 500
+#: Replies to a recipient that say: no such mailbox here (RFC 5321, 4.2.3).
+NO_MAILBOX = frozenset({550, 551, 553})
 
 
 def channels(config: Config) -> tuple[str, ...]:
@@ -29,6 +31,8 @@ def send(runtime: Runtime, message: Message) -> bool | None:
     """Hand ``message`` to the mail server; None when it is no mail or no server is configured.
 
     :raises Undeliverable: when the server refuses the message for good.
+    :raises Gone: when it knows no such mailbox.
+    :raises Uncertain: when the connection broke while the message was handed over.
     """
     if message.channel not in channels(runtime.config):
         return None
@@ -38,11 +42,15 @@ def send(runtime: Runtime, message: Message) -> bool | None:
             server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as e:
             code, _ = next(iter(e.recipients.values()))
+            if code in NO_MAILBOX:
+                raise Gone(f"the mail server refuses the recipient for good ({code})") from None
             _refused(code, "the recipient")
         except smtplib.SMTPResponseException as e:
             _refused(e.smtp_code, "the message")
         except smtplib.SMTPNotSupportedError:
             raise Undeliverable("the mail server cannot reach addresses with letters beyond ASCII") from None
+        except (smtplib.SMTPServerDisconnected, OSError) as e:
+            raise Uncertain(f"the mail server broke off before its answer: {type(e).__name__}") from None
     return True
 
 
@@ -56,6 +64,9 @@ def compose(runtime: Runtime, message: Message) -> EmailMessage:
     mail["Date"] = format_datetime(runtime.clock())
     mail["Message-ID"] = f"<{message.id}@{_domain(sender)}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if message.unsubscribe:
+        mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(message.text)
     return mail
 

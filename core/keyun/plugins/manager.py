@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from keyun.accounts.models import User
     from keyun.accounts.personal import Export
     from keyun.content.fields import ContentField
-    from keyun.content.types import ContentType, Draft, Verdict
+    from keyun.content.opening import Opening
+    from keyun.content.types import ContentType, Draft, ReviewCheck, Verdict
     from keyun.events.models import Committed
     from keyun.exchange.types import Exporter, Importer
     from keyun.jobs import Job
@@ -204,6 +205,22 @@ class PluginManager(Caller):
             log.exception("a wrapper of keyun_content_screen failed")
             return [*ask(), Verdict.hold("审核程序出错，转人工审核")]
 
+    def review_checks(self, draft: Draft) -> list[ReviewCheck]:
+        """What machines find in ``draft``; a plugin that fails is a warning itself, the core comes last."""
+        from keyun.content.types import ReviewCheck
+
+        arguments, found = {"draft": draft}, list[ReviewCheck]()
+        for plugin in reversed(self._answerers("keyun_review_checks")):
+            name = getattr(plugin, "name", "core")
+            try:
+                with self.budget.measured(name, "keyun_review_checks"):
+                    found += listed(self._one("keyun_review_checks", plugin, arguments), ReviewCheck)
+            except FAILURES:
+                log.exception("plugin %s failed in keyun_review_checks", name)
+                text = "检查程序出错，请人工检查。 (This check failed; look yourself.)"
+                found.append(ReviewCheck.warned(name, text))
+        return found
+
     def search_backend(self, site: Site) -> SearchBackend:
         """The search engine of this site: a plugin's, else the core's. Its failure is the caller's."""
         found: SearchBackend = self._first("keyun_search_backend", site=site)
@@ -281,6 +298,19 @@ class PluginManager(Caller):
                     self._one("keyun_committed", plugin, {"event": event})
             except FAILURES:
                 log.exception("plugin %s failed in keyun_committed", plugin.name)
+
+    def hear_of_openings(self) -> bool:
+        """Whether any plugin wants to know what is opened."""
+        return bool(self._answerers("keyun_content_opened"))
+
+    def content_opened(self, opening: Opening) -> None:
+        """Tell every plugin that an item was opened."""
+        for plugin in self.plugins.values():
+            try:
+                with self.budget.measured(plugin.name, "keyun_content_opened"):
+                    self._one("keyun_content_opened", plugin, {"opening": opening})
+            except FAILURES:
+                log.exception("plugin %s failed in keyun_content_opened", plugin.name)
 
     def demo(self) -> list[hookspecs.DemoFile]:
         """Demonstration files in the order they load."""

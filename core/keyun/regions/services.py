@@ -66,6 +66,10 @@ class Tree:
     def __len__(self) -> int:
         return len(self._by_code)
 
+    def codes(self) -> Iterable[str]:
+        """Every code, retired ones included."""
+        return self._by_code.keys()
+
     def get(self, code: str) -> Place:
         """Return the place of ``code``, retired ones included.
 

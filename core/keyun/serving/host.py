@@ -145,7 +145,11 @@ class Host:
         task = self.task
 
         def serve() -> None:
-            web.serve(app, task.listener, task.workers, task.threads, lambda: self._tell_up("web"))
+            try:
+                web.serve(app, task.listener, task.workers, task.threads, lambda: self._tell_up("web"))
+            finally:
+                # Each web process comes by here as well, and writes down what it still holds.
+                site.runtime.close()
 
         def work() -> None:
             self._tell_up("jobs")

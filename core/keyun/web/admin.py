@@ -16,7 +16,7 @@ from keyun.admin.access import MANAGE, VIEW, whole
 from keyun.admin.overview import Machinery, Overview, look, machinery
 from keyun.admin.people import find_people
 from keyun.admin.plugins import clear_plugin
-from keyun.content.reviews import count_waiting
+from keyun.reviews.queue import count_waiting
 from keyun.web import admin_sites
 from keyun.web.context import actor, reading, site, writing
 
@@ -148,9 +148,10 @@ def _notices(overview: Overview) -> Sequence[Notice]:
 
 
 def _of_reviews(overview: Overview) -> list[Notice]:
-    if not overview.stale_reviews:
+    if not overview.overdue_reviews:
         return []
-    return [Notice(_("%(n)d 条内容待审已超过两天", n=overview.stale_reviews), url_for(".reviews"))]
+    late = url_for("review.queue", overdue="yes")
+    return [Notice(_("%(n)d 条审核已超过期限", n=overview.overdue_reviews), late)]
 
 
 def _of_machinery(found: Machinery | None) -> Iterator[Notice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import cast
 
@@ -12,16 +13,20 @@ from sqlalchemy.orm import joinedload
 from keyun.access import Actor, anonymous
 from keyun.accounts.models import User
 from keyun.accounts.services import actor_for, token_actor
+from keyun.content.models import Content
+from keyun.content.opening import Opening
 from keyun.errors import Unauthenticated
 from keyun.site import Site
 from keyun.sites.directory import Shown
 from keyun.uow import UnitOfWork
 from keyun.web import login
+from keyun.web.visitors import Visitors, agent_of, channel_of
 
 __all__ = [
     "actor",
     "by_token",
     "default_region",
+    "opened",
     "reading",
     "region_argument",
     "region_asked",
@@ -30,6 +35,7 @@ __all__ = [
     "writing",
 ]
 
+log = logging.getLogger(__name__)
 EXTENSION = "keyun"
 #: The key of the WSGI environment under which a request carries its sub-site.
 SUBSITE = "keyun.subsite"
@@ -110,6 +116,55 @@ def actor() -> Actor:
         g.keyun_actor = anonymous()
         g.keyun_actor = _actor()
     return cast(Actor, g.keyun_actor)
+
+
+def opened(item: Content, *, channel: str = "") -> None:
+    """Tell plugins that this request shows ``item``; a view calls it right after it found the item.
+
+    Only a public item that a GET asks for counts. ``channel`` is for views that serve a channel of their
+    own, such as ``kiosk`` or ``feed``. It never fails: a page does not depend on being counted.
+    """
+    if request.method != "GET" or item.state != "published" or not site().plugins.hear_of_openings():
+        return
+    try:
+        opening = _opening(item, channel)
+    except Exception:
+        log.exception("an opening of %s %s could not be noted", item.type, item.id)
+        return
+    site().plugins.content_opened(opening)
+
+
+def _opening(item: Content, channel: str) -> Opening:
+    said = request.headers.get("User-Agent", "")[:500]
+    agent = agent_of(said, request.headers.get("Sec-Purpose", ""))
+    region, located = _reader_region(item)
+    now, runtime = site().runtime.clock(), site().runtime
+    visitors = runtime.derived("web.visitors", lambda: Visitors(runtime.instance / "run" / "visitors.salt"))
+    today = now.astimezone(site().timezone).date()
+    return Opening(
+        item_id=item.id,
+        type=item.type,
+        region=region,
+        located=located,
+        channel=channel or channel_of(request.path, agent),
+        agent=agent,
+        user_id=actor().user_id,
+        visitor=visitors.pseudonym(today, request.remote_addr or "", said),
+        at=now,
+    )
+
+
+def _reader_region(item: Content) -> tuple[str | None, str]:
+    """Where the reader is at home, and how that is known: account, chosen, or only by the item."""
+    number = actor().user_id
+    # The request has read the user already, so this asks no database.
+    user = reading().session.get(User, number) if number is not None else None
+    candidates = (
+        (user.region if user is not None else None, "account"),
+        (region_asked(), "chosen"),
+        (item.region, "item"),
+    )
+    return next(((code, how) for code, how in candidates if code), (None, ""))
 
 
 def by_token() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from keyun.access import public
 from keyun.api import ApiBlueprint, item, narrowed, operation
 from keyun.content import find
-from keyun.web.context import actor, reading
+from keyun.web.context import actor, opened, reading
 from keyun_emergency import schemas, services
 from keyun_emergency.models import RESOURCE, Resource
 
@@ -48,6 +48,7 @@ def resources(query: dict[str, Any]) -> dict[str, Any]:
 def resource(public_id: uuid.UUID) -> dict[str, Any]:
     """One resource with its text."""
     found = find(actor(), reading(), Resource, str(public_id))
+    opened(found)
     return _item(found) | {"body": found.body, "notice": services.NOTICE}
 
 

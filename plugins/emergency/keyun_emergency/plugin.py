@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 from flask_babel import lazy_gettext as _
@@ -68,3 +68,7 @@ class EmergencyPlugin(Plugin):
     def keyun_demo(self) -> Iterable[DemoFile]:
         with as_file(files("keyun_emergency") / "demo" / "resources.jsonl") as path:
             yield DemoFile("resources", path, 41)
+
+    @hookimpl(optionalhook=True)
+    def keyun_notices_topics(self) -> Iterable[Mapping[str, Any]]:
+        yield {"name": "emergency", "title": "应急预警", "title_en": "Emergencies", "weight": 5}

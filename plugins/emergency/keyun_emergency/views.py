@@ -13,7 +13,7 @@ from keyun.access import public, requires
 from keyun.content import asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
 from keyun.regions import concerning
-from keyun.web.context import actor, default_region, reading, region_asked, site, writing
+from keyun.web.context import actor, default_region, opened, reading, region_asked, site, writing
 from keyun_emergency import services
 from keyun_emergency.models import HAZARDS, RESOURCE, Resource
 from keyun_emergency.schemas import CODES
@@ -52,7 +52,9 @@ def index() -> str:
 @public
 def show(public_id: uuid.UUID) -> str:
     """One resource with its source and who vouches for it."""
-    return render_template("emergency/show.html", item=find(actor(), reading(), Resource, str(public_id)))
+    item = find(actor(), reading(), Resource, str(public_id))
+    opened(item)
+    return render_template("emergency/show.html", item=item)
 
 
 @requires(f"{RESOURCE}.create")

@@ -23,7 +23,7 @@ from keyun.api import (
 )
 from keyun.content import Content, find, published
 from keyun.regions import subtree
-from keyun.web.context import actor, reading, writing
+from keyun.web.context import actor, opened, reading, writing
 from keyun_marketplace import services
 from keyun_marketplace.matchmaking import Matched, match_item, match_text
 from keyun_marketplace.models import NEED, OFFER, Need, Offer
@@ -191,6 +191,7 @@ def needs(query: dict[str, Any]) -> dict[str, Any]:
 def offer(public_id: uuid.UUID) -> dict[str, Any]:
     """One offer with its text."""
     found = find(actor(), reading(), Offer, str(public_id))
+    opened(found)
     return _offer(found) | {"body": found.body}
 
 
@@ -198,6 +199,7 @@ def offer(public_id: uuid.UUID) -> dict[str, Any]:
 def need(public_id: uuid.UUID) -> dict[str, Any]:
     """One need with its text."""
     found = find(actor(), reading(), Need, str(public_id))
+    opened(found)
     return _need(found) | {"body": found.body}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import as_file, files
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from flask import Blueprint, render_template
@@ -33,6 +33,7 @@ from keyun_marketplace import (
     services,
     views,
 )
+from keyun_marketplace.attributes import attributes
 from keyun_marketplace.disciplines import disciplines
 from keyun_marketplace.events import EVENTS
 from keyun_marketplace.models import NEED, OFFER, PERSON
@@ -149,6 +150,10 @@ class MarketplacePlugin(Plugin):
     @hookimpl
     def keyun_derived(self) -> Iterable[Derived]:
         return matchmaking.derived(self.site)
+
+    @hookimpl(optionalhook=True)
+    def keyun_notices_attributes(self) -> Iterable[Mapping[str, Any]]:
+        return attributes(disciplines(self.settings["disciplines"]))
 
     @hookimpl(trylast=True)
     def keyun_marketplace_bonuses(self) -> Iterable[Bonus]:

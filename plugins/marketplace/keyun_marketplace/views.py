@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from keyun.access import public, requires
 from keyun.content import Content, asked, change, create, find, withdraw
 from keyun.errors import Conflict, Invalid
-from keyun.web.context import actor, default_region, reading, region_asked, writing
+from keyun.web.context import actor, default_region, opened, reading, region_asked, writing
 from keyun_marketplace import services
 from keyun_marketplace.disciplines import Discipline
 from keyun_marketplace.matchmaking import Matched, match_item, match_text
@@ -99,6 +99,7 @@ def need(public_id: str) -> str:
     """One need with what was found for it: its owner can ask, everybody sees the offers."""
     unit = reading()
     item = find(actor(), unit, Need, public_id)
+    opened(item)
     matched: Matched | None = match_item(actor(), unit, item) if item.state == "published" else None
     asked = services.asked(unit, item) if actor().owns(item) else {}
     return render_template("marketplace/need.html", item=item, matched=matched, asked=asked)
@@ -109,6 +110,7 @@ def offer(public_id: str) -> str:
     """One offer with the needs that wait for it."""
     unit = reading()
     item = find(actor(), unit, Offer, public_id)
+    opened(item)
     matched: Matched | None = match_item(actor(), unit, item) if item.state == "published" else None
     return render_template("marketplace/offer.html", item=item, matched=matched)
 

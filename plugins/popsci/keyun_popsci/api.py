@@ -8,7 +8,7 @@ from typing import Any
 from keyun.access import public
 from keyun.api import ApiBlueprint, item, narrowed, operation
 from keyun.content import find
-from keyun.web.context import actor, reading
+from keyun.web.context import actor, opened, reading
 from keyun_popsci import schemas, services
 from keyun_popsci.models import ARTICLE, Article
 
@@ -44,6 +44,7 @@ def articles(query: dict[str, Any]) -> dict[str, Any]:
 def article(public_id: uuid.UUID) -> dict[str, Any]:
     """One article with its text."""
     found = find(actor(), reading(), Article, str(public_id))
+    opened(found)
     return _item(found) | {"body": found.body}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 from flask_babel import lazy_gettext as _
@@ -64,3 +64,7 @@ class PopsciPlugin(Plugin):
     def keyun_demo(self) -> Iterable[DemoFile]:
         with as_file(files("keyun_popsci") / "demo" / "articles.jsonl") as path:
             yield DemoFile("articles", path, 40)
+
+    @hookimpl(optionalhook=True)
+    def keyun_notices_topics(self) -> Iterable[Mapping[str, Any]]:
+        yield {"name": "popsci", "title": "科普", "title_en": "Popular science", "frequency": "weekly"}

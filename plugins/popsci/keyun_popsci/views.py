@@ -13,7 +13,7 @@ from keyun.access import public, requires
 from keyun.content import asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
 from keyun.regions import concerning
-from keyun.web.context import actor, default_region, reading, region_asked, site, writing
+from keyun.web.context import actor, default_region, opened, reading, region_asked, site, writing
 from keyun_popsci import services
 from keyun_popsci.models import ARTICLE, CATEGORIES, Article
 from keyun_popsci.schemas import CODES
@@ -52,7 +52,9 @@ def index() -> str:
 @public
 def show(public_id: uuid.UUID) -> str:
     """One article with its source and who vouches for it."""
-    return render_template("popsci/show.html", item=find(actor(), reading(), Article, str(public_id)))
+    item = find(actor(), reading(), Article, str(public_id))
+    opened(item)
+    return render_template("popsci/show.html", item=item)
 
 
 @requires(f"{ARTICLE}.create")

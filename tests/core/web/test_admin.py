@@ -203,7 +203,7 @@ def test_what_waits_is_counted_by_type_and_region_and_opens_the_queue(
             publish(writer, unit, create(writer, unit, site.types["notes.note"], values))
     client = log_in(app, ("admin", "510000"))
     clock.tick(dt.timedelta(days=3))
-    assert "3 条内容待审已超过两天" in client.get("/admin/").text
+    assert "3 条审核已超过期限" in client.get("/admin/").text
     page = client.get("/admin/reviews").text
     assert "共 3 条内容待审" in page
     link = re.search(r'href="(/review\?[^"]+511402[^"]*)"', page)

@@ -1,0 +1,1 @@
+"""Pages for those who send: building an audience, trying it, sending, looking back."""

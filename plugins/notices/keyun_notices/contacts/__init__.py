@@ -1,0 +1,1 @@
+"""People without an account who asked to be told by phone."""

@@ -1,0 +1,78 @@
+"""Whom a notice reaches without an account: frozen with it, asked for again when it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import sqlalchemy as sa
+
+from keyun.accounts import User
+from keyun.uow import UnitOfWork
+from keyun_notices.contacts import bits
+from keyun_notices.contacts.models import ACTIVE, AddressedContact, Contact, ContactAudience
+from keyun_notices.contacts.regions import covered
+from keyun_notices.publishing.models import Notice, NoticeRegion
+from keyun_notices.publishing.places import outermost
+
+#: How long +86 is; numbers of accounts stand with or without it.
+PREFIX = 3
+
+
+def roots(unit: UnitOfWork, notice_id: int) -> list[str]:
+    """The outermost regions a notice applies to, none inside another."""
+    codes = unit.session.scalars(sa.select(NoticeRegion.region).where(NoticeRegion.notice_id == notice_id))
+    return outermost(codes.all())
+
+
+def without_account() -> sa.ColumnElement[bool]:
+    """The condition that no active account has the number of a contact: that person is addressed there."""
+    national = sa.func.substr(Contact.phone, PREFIX + 1)
+    return sa.and_(
+        *(~sa.exists().where(User.active.is_(True), User.phone == form) for form in (Contact.phone, national))
+    )
+
+
+def freeze_contacts(unit: UnitOfWork, notice: Notice) -> int:
+    """Keep which contacts ``notice`` is addressed to; returns how many.
+
+    Part of publishing, in its transaction, once: the service that publishes has checked the permission.
+    Nobody is kept who withdrew, whose region lies outside, or who has an account with that number.
+    """
+    if not notice.contacts:
+        return 0
+    there = unit.session.scalars(sa.select(Contact.region).distinct()).all()
+    where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
+    query = (
+        sa.select(Contact.id)
+        .where(Contact.state == ACTIVE, Contact.region.in_(where), without_account())
+        .order_by(Contact.id)
+    )
+    count = bits.keep(unit.session, AddressedContact, notice.id, unit.session.scalars(query).all())
+    unit.session.add(ContactAudience(notice_id=notice.id, addressed=count, erased=0))
+    return count
+
+
+def contacts_of(unit: UnitOfWork, notice: Notice, after: int = 0, limit: int = 1000) -> Sequence[int]:
+    """Up to ``limit`` ids of contacts that ``notice`` was addressed to, ascending, after ``after``.
+
+    Also those who withdrew since: :func:`endpoint` has no address for them. Open: for the outbox.
+    """
+    return list(islice(bits.read(unit.session, AddressedContact, notice.id, after), limit))
+
+
+def endpoint(unit: UnitOfWork, contact_id: int, channel: str) -> str | None:
+    """Where a contact is reached by ``channel`` at this moment; None once consent is withdrawn.
+
+    Open: for the outbox, which asks right before it hands over.
+    """
+    if channel != "sms":
+        return None
+    query = sa.select(Contact.phone).where(Contact.id == contact_id, Contact.state == ACTIVE)
+    return unit.session.scalar(query)
+
+
+def audience(unit: UnitOfWork, notice_id: int) -> tuple[int, int]:
+    """How many contacts a notice was addressed to, and how many of them were forgotten since."""
+    row = unit.session.get(ContactAudience, notice_id)
+    return (row.addressed, row.erased) if row is not None else (0, 0)

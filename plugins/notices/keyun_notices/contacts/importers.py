@@ -1,0 +1,79 @@
+"""Import contacts with the consent of each, and export them for whoever may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from keyun.access import Actor
+from keyun.errors import KeyunError
+from keyun.exchange import Exporter, Importer, Row, RowError, Written
+from keyun.regions import subtree
+from keyun.uow import UnitOfWork
+from keyun_notices.contacts.consent import agree
+from keyun_notices.contacts.models import ACTIVE, Consent, Contact
+from keyun_notices.contacts.phones import digest
+from keyun_notices.contacts.regions import At, known
+from keyun_notices.contacts.schemas import ContactRow
+from keyun_notices.contacts.services import MANAGE, given
+
+EXPORT = "notices.contact.export"
+CHUNK = 1000
+
+
+def importers() -> tuple[Importer, ...]:
+    """What this part of the plugin can import."""
+    return (Importer("contacts", "短信联系人", ContactRow, write, MANAGE, key="phone"),)
+
+
+def exporters() -> tuple[Exporter, ...]:
+    """What this part of the plugin can export."""
+    note = "withdrawn contacts are left out: their numbers are deleted"
+    return (Exporter("contacts", "短信联系人", ContactRow, read, EXPORT, personal=("phone",), note=note),)
+
+
+def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
+    """Write one chunk; a row of another region, or of somebody who withdrew since, comes back as an error."""
+    unit.require(actor, MANAGE)
+    mine = unit.site.access.regions(actor, MANAGE)
+    own = {number: digest(unit.site, row["phone"]) for number, row in rows}
+    found = unit.session.scalars(sa.select(Contact.digest).where(Contact.digest.in_(list(own.values()))))
+    before, created, changed, errors = set(found), 0, 0, list[RowError]()
+    for number, row in rows:
+        try:
+            unit.require(actor, MANAGE, At(known(unit.site.regions, row["region"])))
+            agree(actor, unit, given(unit, row), mine)
+        except KeyunError as e:
+            errors.append(RowError(number, str(e), row))
+            continue
+        created += own[number] not in before
+        changed += own[number] in before
+    return Written(created, changed, errors)
+
+
+def read(actor: Actor, unit: UnitOfWork) -> Iterator[Row]:
+    """Every active contact of the actor's regions with its newest consent, a chunk at a time."""
+    unit.require(actor, EXPORT)
+    mine = unit.site.access.regions(actor, EXPORT)
+    newest = (
+        sa.select(sa.func.max(Consent.id))
+        .where(Consent.contact_id == Contact.id, Consent.given.is_(True))
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(Contact.id, Contact.phone, Contact.region, Consent.at, Consent.evidence)
+        .join(Consent, Consent.id == newest)
+        .where(
+            Contact.state == ACTIVE, sa.or_(sa.false(), *(Contact.region.between(*subtree(r)) for r in mine))
+        )
+        .order_by(Contact.id)
+        .limit(CHUNK)
+    )
+    last = 0
+    while found := unit.session.execute(query.where(Contact.id > last)).all():
+        for _, phone, region, at, evidence in found:
+            day = at.astimezone(unit.site.timezone).date().isoformat()
+            yield {"phone": phone, "region": region, "consented_on": day, "evidence": evidence}
+        last = found[-1].id

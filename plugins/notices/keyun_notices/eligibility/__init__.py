@@ -1,0 +1,1 @@
+"""Who may apply for a call, kept as data beside it."""

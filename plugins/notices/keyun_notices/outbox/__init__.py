@@ -1,0 +1,1 @@
+"""Deliveries through channels outside, each at most once."""

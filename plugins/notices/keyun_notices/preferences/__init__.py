@@ -1,0 +1,1 @@
+"""What people want to hear, how and when; digests and feeds."""

@@ -1,0 +1,1 @@
+"""Notices: published, updated, cancelled, scheduled, each with its frozen audience."""

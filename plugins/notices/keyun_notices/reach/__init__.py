@@ -1,0 +1,1 @@
+"""How many were reached, by kind, and never one number for all."""

@@ -1,0 +1,1 @@
+"""People and devices that pass a notice on."""

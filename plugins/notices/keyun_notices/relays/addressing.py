@@ -1,0 +1,92 @@
+"""Which relays are asked to pass a notice on, and what one of them is to pass on now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import sqlalchemy as sa
+
+from keyun.uow import UnitOfWork
+from keyun_notices.contacts import bits
+from keyun_notices.contacts.addressing import roots
+from keyun_notices.contacts.regions import covered
+from keyun_notices.publishing.models import Notice, NoticeRegion
+from keyun_notices.publishing.places import chain
+from keyun_notices.relays.models import AddressedRelay, Relay
+
+#: More notices than apply to one place at a time; the newest are shown.
+MOST_NOTICES = 100
+
+
+def freeze_relays(unit: UnitOfWork, notice: Notice) -> int:
+    """Keep which relays are asked to pass ``notice`` on; returns how many.
+
+    Part of publishing, in its transaction, once: the service that publishes has checked the permission.
+    A relay is asked when its whole region lies inside the notice.
+    """
+    if not notice.relays:
+        return 0
+    there = unit.session.scalars(sa.select(Relay.region).distinct()).all()
+    where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
+    query = sa.select(Relay.id).where(Relay.active.is_(True), Relay.region.in_(where)).order_by(Relay.id)
+    return bits.keep(unit.session, AddressedRelay, notice.id, unit.session.scalars(query).all())
+
+
+def relays_of(unit: UnitOfWork, notice: Notice, after: int = 0, limit: int = 1000) -> Sequence[int]:
+    """Up to ``limit`` ids of relays that were asked, ascending, after ``after``. Open: for the outbox."""
+    return list(islice(bits.read(unit.session, AddressedRelay, notice.id, after), limit))
+
+
+def endpoint(unit: UnitOfWork, relay_id: int, channel: str) -> str | None:
+    """Where a relay is told by ``channel`` at this moment; None when nowhere. Open: for the outbox.
+
+    One without a webhook asks by itself, or somebody opens its page.
+    """
+    if channel != "webhook":
+        return None
+    return unit.session.scalar(sa.select(Relay.webhook).where(Relay.id == relay_id, Relay.active.is_(True)))
+
+
+def asked(unit: UnitOfWork, notice_id: int) -> int:
+    """How many relays were asked to pass a notice on."""
+    return bits.count(unit.session, AddressedRelay, notice_id)
+
+
+def applies(unit: UnitOfWork, relay: Relay) -> sa.ColumnElement[bool]:
+    """The condition for notices that ``relay`` is to pass on now, also those older than itself."""
+    here = sa.select(NoticeRegion.notice_id).where(
+        NoticeRegion.region.in_(chain(unit.site.regions, relay.region, unit.today))
+    )
+    return sa.and_(
+        Notice.relays.is_(True),
+        Notice.state == "published",
+        Notice.starts_at <= unit.now,
+        sa.or_(Notice.expires_at.is_(None), Notice.expires_at > unit.now),
+        Notice.id.in_(here),
+    )
+
+
+def notices_for(unit: UnitOfWork, relay: Relay) -> Sequence[Notice]:
+    """What ``relay`` is to pass on now, newest first. Open: whoever holds the relay may read it."""
+    query = sa.select(Notice).where(applies(unit, relay))
+    return unit.session.scalars(query.order_by(Notice.id.desc()).limit(MOST_NOTICES)).all()
+
+
+def concerns(unit: UnitOfWork, relay: Relay, notice: Notice) -> bool:
+    """Whether ``relay`` may say anything about ``notice``: it was asked, or is to pass it on now."""
+    if bits.holds(unit.session, AddressedRelay, notice.id, relay.id):
+        return True
+    query = sa.select(Notice.id).where(Notice.id == notice.id, applies(unit, relay))
+    return unit.session.scalar(query) is not None
+
+
+def follow(unit: UnitOfWork, note: Notice, ended: Sequence[int]) -> None:
+    """Ask those relays to pass the note of a cancellation on that were asked about what it ended.
+
+    Part of publishing, in its transaction; again is harmless.
+    """
+    unit.session.execute(sa.delete(AddressedRelay).where(AddressedRelay.notice_id == note.id))
+    if note.relays:
+        found = {number for n in ended for number in bits.read(unit.session, AddressedRelay, n)}
+        bits.keep(unit.session, AddressedRelay, note.id, sorted(found))

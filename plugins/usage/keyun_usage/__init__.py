@@ -1,0 +1,1 @@
+"""Counters and distinct people, folded from what requests append."""

@@ -1,0 +1,119 @@
+"""Forget a person: out of the months, out of the raw records; and hand over what is held."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import sqlalchemy as sa
+from pyroaring import BitMap
+
+from keyun.access import Actor, system
+from keyun.accounts import Export
+from keyun.site import Site
+from keyun.uow import UnitOfWork
+from keyun_usage import archive, folding, places, storing
+from keyun_usage.models import Forgotten, People
+from keyun_usage.reading import pieces
+from keyun_usage.spool import SUFFIX
+
+log = logging.getLogger(__name__)
+FORGET_JOB = "usage.forget"
+#: What one person can have opened within the window and takes along; more is cut, and says so.
+MOST_EXPORTED = 50_000
+
+
+def ask(unit: UnitOfWork, user_id: int) -> None:
+    """Leave the person out of every answer from now on, and queue the work; part of the erasure itself."""
+    storing.insert_once(unit.session, Forgotten, number=user_id, at=unit.now)
+    # Without the number, or the erasure would drop the job with the others about this person.
+    unit.enqueue(FORGET_JOB, key=FORGET_JOB)
+
+
+def forget(actor: Actor, site: Site, since: dt.datetime) -> tuple[int, int]:
+    """Clear the bits of everybody forgotten after ``since`` and rewrite raw files; repeating changes nothing.
+
+    Returns how many months of places and how many raw files changed.
+    """
+    with places.alone(site.runtime.instance, wait=True):
+        with site.reading() as unit:
+            unit.require(actor, "usage.figure.recount")
+            recent = sa.select(Forgotten.number).where(Forgotten.at >= since)
+            gone = np.array(sorted(unit.session.scalars(recent)), dtype=np.uint64)
+            query = sa.select(People.month, People.region, People.rule)
+            keys = [(m, region, rule) for m, region, rule in unit.session.execute(query)]
+        if not len(gone):
+            return 0, 0
+        cleared = sum(_clear(site, key, storing.bitmap(gone.astype(np.uint32))) for key in keys)
+        rewritten = sum(1 for _ in archive.forget(places.raw_folder(site.runtime.instance), gone))
+    return cleared, rewritten
+
+
+def _clear(site: Site, key: tuple[int, int, int], gone: BitMap) -> bool:
+    """Take ``gone`` out of one bitmap; a change by somebody else meanwhile is met again."""
+    where = (People.month == key[0], People.region == key[1], People.rule == key[2])
+    while True:
+        with site.reading() as unit:
+            row = unit.session.execute(sa.select(People.version, People.bits).where(*where)).first()
+        if row is None:
+            return False
+        bits = BitMap.deserialize(row.bits)
+        removed = bits.intersection_cardinality(gone)
+        if not removed:
+            return False
+        with site.writing() as unit:
+            change = sa.update(People).where(*where, People.version == row.version)
+            values = {"bits": (bits - gone).serialize(), "removed": People.removed + removed}
+            done = unit.session.connection().execute(change.values(**values, version=row.version + 1))
+            if done.rowcount == 1:
+                return True
+
+
+def export(unit: UnitOfWork, user_id: int) -> Iterable[Export]:
+    """The months and places of a person, and the raw records that still carry the account."""
+    yield Export("usage_months", list(_months(unit, user_id)))
+    yield Export("usage_records", list(_records(unit, user_id)))
+
+
+def _months(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
+    query = sa.select(People.month, People.region, People.bits).order_by(People.month, People.region)
+    for month, region, bits in unit.session.execute(query):
+        if user_id in BitMap.deserialize(bits):
+            yield {"month": f"{month // 100}-{month % 100:02}", "region": f"{region:06d}"}
+
+
+def _records(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
+    instance, left = unit.site.runtime.instance, MOST_EXPORTED
+    raw = places.raw_folder(instance)
+    archived = (archive.read(p) for day in archive.days(raw) for p in archive.files(raw, day))
+    spool = sorted(places.spool_folder(instance).glob("*" + SUFFIX))
+    waiting = (piece.batch for path in spool for piece in pieces(path))
+    for batches in (archived, waiting):
+        for batch in batches:
+            mine = batch.where(batch.registered & (batch.records["person"] == user_id)).records[:left]
+            left -= len(mine)
+            for r in mine:
+                yield {
+                    "at": dt.datetime.fromtimestamp(int(r["at"]), dt.UTC).isoformat(),
+                    "region": f"{int(r['region']):06d}",
+                    "item": int(r["item"]),
+                    "type": batch.words.get(int(r["subject"]), ""),
+                    "channel": batch.words.get(int(r["channel"]), ""),
+                }
+
+
+def sweep(site: Site, keep_days: int) -> None:
+    """Drop what is older than ``keep_days`` days; forget once more who left lately, for late records."""
+    now = site.runtime.clock()
+    forget(system(), site, now - dt.timedelta(days=2))
+    with places.alone(site.runtime.instance, wait=True):
+        first = now.astimezone(site.timezone).date() - dt.timedelta(days=keep_days)
+        dropped = archive.drop_before(places.raw_folder(site.runtime.instance), first)
+        with site.writing() as unit:
+            folding.drop_parts(unit, first)
+            long_gone = now - dt.timedelta(days=keep_days + 2)
+            unit.session.execute(sa.delete(Forgotten).where(Forgotten.at < long_gone))
+    if dropped:
+        log.info("raw records of %d days are older than %d days and were dropped", dropped, keep_days)

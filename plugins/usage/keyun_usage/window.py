@@ -1,0 +1,253 @@
+"""The window that raw records cover: count it again under a rule, or compare it with the figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pyroaring import BitMap
+
+from keyun.access import Actor
+from keyun.errors import Invalid
+from keyun.site import Site
+from keyun.uow import UnitOfWork
+from keyun_usage import archive, folding, grouping, places, storing
+from keyun_usage.grouping import Counted, Row, as_day, as_number
+from keyun_usage.models import Counter, Day, Part, People
+from keyun_usage.reading import Array, Batch, pieces
+from keyun_usage.rules import Rule, rules
+from keyun_usage.spool import SUFFIX
+
+ONE_DAY = dt.timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Verified:
+    """What comparing gave: ``wrong`` sentences, and how much was compared and left out."""
+
+    days: int = 0
+    months: int = 0
+    records: int = 0
+    wrong: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is there to count again: raw days, the open part of the spool, days with files elsewhere."""
+
+    site: Site
+    days: Sequence[dt.date]
+    open: Sequence[tuple[Path, int]]
+    #: Days of which some records lie in files that are not here (another machine, or lost).
+    missing: frozenset[dt.date]
+
+    def batches(self, day: dt.date) -> Iterator[Batch]:
+        """Every folded record of ``day``."""
+        for path in archive.files(places.raw_folder(self.site.runtime.instance), day):
+            yield archive.read(path)
+        number = as_number(day)
+        for path, until in self.open:
+            for piece in pieces(path, until):
+                if not len(piece.batch):
+                    continue
+                days, which = grouping.days_of(piece.batch.records["at"], self.site.timezone)
+                if number in days:
+                    yield piece.batch.where(which == days.index(number))
+
+    def whole_months(self) -> list[int]:
+        """The months all of whose days until today are here."""
+        today = self.site.runtime.clock().astimezone(self.site.timezone).date()
+        found = []
+        for month in sorted({as_number(d) // 100 for d in self.days}):
+            first = as_day(month * 100 + 1)
+            every = [first + ONE_DAY * n for n in range(31)]
+            every = [d for d in every if d.month == first.month and d <= today]
+            if first >= self.days[0] and not any(d in self.missing for d in every):
+                found.append(month)
+        return found
+
+
+def look(site: Site, unit: UnitOfWork, keep_days: int) -> Window:
+    """What of the last ``keep_days`` days is there."""
+    instance = site.runtime.instance
+    spool = {p.stem: p for p in places.spool_folder(instance).glob("*" + SUFFIX)}
+    raw = places.raw_folder(instance)
+    first = unit.today - ONE_DAY * keep_days
+    days: set[dt.date] = {d for d in archive.days(raw) if d >= first}
+    archived = {p.stem for d in days for p in archive.files(raw, d)}
+    open_parts, missing = [], set[dt.date]()
+    for part in unit.session.scalars(sa.select(Part).where(Part.name.not_like("import-%"), Part.records > 0)):
+        span = _span(part, first)
+        if part.state != "archived" and part.name in spool:
+            open_parts.append((spool[part.name], part.offset))
+            days.update(span)
+        elif part.name not in archived:
+            missing.update(span)
+    return Window(site, sorted(days), open_parts, frozenset(missing))
+
+
+def _span(part: Part, first: dt.date) -> Iterator[dt.date]:
+    if part.first_day is None or part.last_day is None:
+        return
+    day, last = max(as_day(part.first_day), first), as_day(part.last_day)
+    while day <= last:
+        yield day
+        day += ONE_DAY
+
+
+def recount(
+    actor: Actor, site: Site, start: dt.date, rule: Rule, keep_days: int, say: Callable[[str], None]
+) -> Verified:
+    """Count the days from ``start`` again by ``rule``: each day in a transaction, then the whole months.
+
+    Earlier days, and people of months that are not covered whole, keep the rule they were counted by.
+
+    :raises Invalid: when raw records do not reach back to ``start``.
+    """
+    done = Verified()
+    with places.alone(site.runtime.instance, wait=True):
+        with site.reading() as unit:
+            unit.require(actor, "usage.figure.recount")
+            window = look(site, unit, keep_days)
+            gone = folding.forgotten(unit)
+        days = [d for d in window.days if d >= start]
+        _must_be_covered(window, days, start)
+        people: dict[int, dict[int, BitMap]] = {m: {} for m in window.whole_months()}
+        whole = [m for m in people if as_day(m * 100 + 1) >= start]
+        for day in days:
+            counted = [_count(site, b, rule, gone) for b in window.batches(day)]
+            with site.writing() as unit:
+                _replace_day(unit, as_number(day), rule, [r for c in counted for r in c.rows])
+            for c in counted:
+                _unite(people.get(as_number(day) // 100, {}), c)
+            done.days += 1
+            done.records += sum(c.records for c in counted)
+            say(f"{day}: {sum(c.records for c in counted)} records by {rule.id}")
+        for month in whole:
+            with site.writing() as unit:
+                _replace_month(unit, month, rule, people[month])
+            done.months += 1
+        kept = sorted({as_number(d) // 100 for d in days} - set(whole))
+        done.left_out += [
+            f"people of {m}: raw records do not cover the month; the older rule stays" for m in kept
+        ]
+    return done
+
+
+def _must_be_covered(window: Window, days: Sequence[dt.date], start: dt.date) -> None:
+    if not days:
+        raise Invalid(f"{start} 以后没有原始记录。 (There are no raw records from {start} on.)")
+    gaps = sorted(d for d in window.missing if d >= start)
+    if gaps:
+        raise Invalid(
+            f"{gaps[0]} 的部分原始记录不在本机，无法重算。"
+            f" (Some raw records of {gaps[0]} are not on this machine; bring their files, or start later.)"
+        )
+
+
+def _count(site: Site, batch: Batch, rule: Rule, gone: Array) -> Counted:
+    return grouping.count(batch, site.timezone, places.resolver(site), lambda _day: rule, gone)
+
+
+def _unite(places_of: dict[int, BitMap], counted: Counted) -> None:
+    for (_month, region, _rule), who in counted.people.items():
+        places_of.setdefault(region, BitMap()).update(storing.bitmap(who))
+
+
+def _own_rules(unit: UnitOfWork, days: sa.ColumnElement[bool]) -> list[int]:
+    """The numbers of the rules that own records were counted by; an imported history stays."""
+    tied = set(unit.session.scalars(sa.select(Day.rule).where(days).distinct()))
+    return list(storing.numbers(unit.session, tied).values())
+
+
+def _replace_day(unit: UnitOfWork, day: int, rule: Rule, rows: Sequence[Row]) -> None:
+    mine = _own_rules(unit, Day.day == day)
+    unit.session.execute(sa.delete(Counter).where(Counter.day == day, Counter.rule.in_(mine)))
+    storing.add_rows(unit.session, rows)
+    unit.session.execute(sa.delete(Day).where(Day.day == day))
+    storing.pin_days(unit.session, {day: rule.id})
+
+
+def _replace_month(unit: UnitOfWork, month: int, rule: Rule, found: dict[int, BitMap]) -> None:
+    # Any rule that the days of this plugin were ever tied to; a month has at most a few.
+    mine = set(storing.numbers(unit.session, rules(unit.site)).values())
+    mine |= set(_own_rules(unit, Day.day.between(month * 100, month * 100 + 99)))
+    unit.session.execute(sa.delete(People).where(People.month == month, People.rule.in_(mine)))
+    new = [
+        storing.Merge(month, region, rule.id, 0, bits.serialize()) for region, bits in sorted(found.items())
+    ]
+    storing.put_people(unit.session, new)
+
+
+def verify(actor: Actor, site: Site, keep_days: int) -> Verified:
+    """Count the window again, each day by its own rule, and compare with the stored figures."""
+    done = Verified()
+    with places.alone(site.runtime.instance, wait=True), site.reading() as unit:
+        unit.require(actor, "usage.report.read")
+        window = look(site, unit, keep_days)
+        gone = folding.forgotten(unit)
+        tied = storing.tied_days(unit.session)
+        known = rules(site)
+        months = {m: dict[tuple[int, str], BitMap]() for m in window.whole_months()}
+        for day in window.days:
+            rule = known.get(tied.get(as_number(day), ""))
+            if rule is None or day in window.missing:
+                done.left_out.append(
+                    f"{day}: {'its rule is not loaded' if rule is None else 'files are missing'}"
+                )
+                months.pop(as_number(day) // 100, None)
+                continue
+            try:
+                counted = [_count(site, b, rule, gone) for b in window.batches(day)]
+            except archive.Damaged as e:
+                done.wrong.append(str(e))
+                continue
+            _compare_day(unit, as_number(day), rule, counted, done)
+            for c in counted:
+                for (month, region, name), who in c.people.items():
+                    months.get(month, {}).setdefault((region, name), BitMap()).update(storing.bitmap(who))
+        for month, expected in months.items():
+            _compare_month(unit, month, expected, gone, done)
+    return done
+
+
+def _compare_day(unit: UnitOfWork, day: int, rule: Rule, counted: Sequence[Counted], done: Verified) -> None:
+    words = storing.texts(unit.session)
+    expected: dict[tuple[int, str, str, int], list[int]] = {}
+    for row in (r for c in counted for r in c.rows):
+        sums = expected.setdefault((row.region, row.channel, row.subject, row.verdict), [0, 0])
+        sums[0] += row.users
+        sums[1] += row.visitors
+    number = storing.numbers(unit.session, [rule.id]).get(rule.id, -1)
+    query = sa.select(Counter).where(Counter.day == day, Counter.rule == number)
+    held = {
+        (c.region, words[c.channel], words[c.subject], c.verdict): [c.users, c.visitors]
+        for c in unit.session.scalars(query)
+    }
+    for key in sorted(expected.keys() | held.keys()):
+        if expected.get(key, [0, 0]) != held.get(key, [0, 0]):
+            done.wrong.append(f"{day} {key}: raw records {expected.get(key)}, figures {held.get(key)}")
+    unit.session.expire_all()
+    done.days += 1
+    done.records += sum(c.records for c in counted)
+
+
+def _compare_month(
+    unit: UnitOfWork, month: int, expected: dict[tuple[int, str], Any], gone: Array, done: Verified
+) -> None:
+    words = storing.texts(unit.session)
+    query = sa.select(People.region, People.rule, People.bits).where(People.month == month)
+    without = storing.bitmap(gone)
+    names = {name for _, name in expected}
+    held = {(r, words[w]): BitMap.deserialize(b) - without for r, w, b in unit.session.execute(query)}
+    held = {key: bits for key, bits in held.items() if key[1] in names}
+    for key in sorted(expected.keys() | held.keys()):
+        difference = expected.get(key, BitMap()) ^ held.get(key, BitMap())
+        if difference:
+            done.wrong.append(f"{month} {key}: {len(difference)} people differ")
+    done.months += 1
