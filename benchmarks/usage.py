@@ -58,7 +58,8 @@ class Truth:
     times: Array
     #: Who came in each month: a flag for each person.
     months: Array
-    county_of: Array
+    #: The people of a county are those from its bound to the next.
+    bounds: Array
     records: int = 0
     bytes: int = 0
     files: list[Path] = field(default_factory=list)
@@ -80,9 +81,9 @@ def make(folder: Path, codes: list[int], size: int, people: int) -> Truth:
     bounds[-1] = people
     county_of = np.repeat(np.arange(len(codes), dtype=np.uint8), np.diff(bounds))
     truth = Truth(
-        codes, np.zeros((DAYS, len(codes), len(CHANNELS)), np.int64), np.zeros((12, people), bool), county_of
+        codes, np.zeros((DAYS, len(codes), len(CHANNELS)), np.int64), np.zeros((12, people), bool), bounds
     )
-    once = random.permutation(people).astype(np.uint32)
+    once = random.permutation(np.arange(people, dtype=np.uint32))
     codes_of = np.array(codes, dtype=np.uint32)
     writer = Writer(folder)
     for day in range(DAYS):
@@ -208,7 +209,8 @@ def wrong(site: Site, truth: Truth) -> int:
         differ = int((found != truth.times).sum())
         held = unit.session.execute(sa.select(People.month, People.region, People.bits))
         for month, region, bits in held:
-            who = np.flatnonzero(truth.months[month % 100 - 1] & (truth.county_of == index[region])) + 1
+            start, end = truth.bounds[index[region]], truth.bounds[index[region] + 1]
+            who = np.flatnonzero(truth.months[month % 100 - 1, start:end]) + start + 1
             differ += int(storing.bitmap(who) != BitMap.deserialize(bits))
     return differ
 

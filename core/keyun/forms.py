@@ -46,7 +46,10 @@ class Form(Schema):
         unknown = EXCLUDE
 
     @pre_load
-    def _tidy(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+    def _tidy(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, Mapping):
+            # A program sent a list or a number; the schema says so.
+            return data
         tidy: dict[str, Any] = {}
         for key, value in data.items():
             field = self.fields.get(key)

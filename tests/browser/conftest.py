@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask, abort
+from sqlalchemy.orm import object_session
 from werkzeug.serving import make_server
 
 from keyun import config as configuration
 from keyun.access import Actor, system
 from keyun.accounts import User, actor_for
 from keyun.app import create_app
-from keyun.content import Content, create, publish
+from keyun.content import Content, change, create, publish, release
 from keyun.errors import DatabaseError
 from keyun.exchange import run
 from keyun.hookspecs import DemoFile
 from keyun.jobs import Worker
+from keyun.reviews.models import Review
+from keyun.reviews.services import comment, find_review
 from keyun.runtime import Runtime
 from keyun.site import Site
 from keyun.sites.services import add_site
@@ -33,6 +36,7 @@ from keyun.testing import Browser as Client
 from keyun.testing import browse, make_organization, make_user
 from keyun.testing.databases import Databases
 from keyun.testing.instances import write_instance
+from keyun.uow import UnitOfWork
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
@@ -253,8 +257,10 @@ def write(site: Site, who: Mapping[str, Actor]) -> dict[str, str]:
         )
         draft = create(who["asker"], unit, services.offer_type(), OFFER | {"title": "合作社的育苗床"})
         article = unit.site.content_type("popsci.article")
-        waiting = publish(who["editor"], unit, create(who["editor"], unit, article, ARTICLE))
+        # Not the editor's own: somebody else must be able to review it.
+        waiting = publish(who["admin"], unit, create(who["admin"], unit, article, ARTICLE))
         assert waiting.state == "submitted"
+        reviews = {"review": review_of(waiting), "changed": changed_article(who, unit)}
         own = create(who["editor"], unit, article, ARTICLE | {"title": "血压计怎么挑"})
         kind = unit.site.content_type("emergency.resource")
         values = {"title": "山洪来了往哪走", "body": "往两侧山坡走。", "hazard": "flood", "region": "511402"}
@@ -263,7 +269,30 @@ def write(site: Site, who: Mapping[str, Actor]) -> dict[str, str]:
             "need": need, "offer": offer, "draft": draft, "waiting": waiting, "article": own,
             "resource": resource,
         }  # fmt: skip
-        return {name: item.public_id for name, item in items.items()}
+        return {name: item.public_id for name, item in items.items()} | reviews
+
+
+def changed_article(who: Mapping[str, Actor], unit: UnitOfWork) -> str:
+    """A public article that was changed and waits again, with a conversation; returns its review."""
+    article = unit.site.content_type("popsci.article")
+    draft = create(who["admin"], unit, article, ARTICLE | {"title": "盐吃多少合适"})
+    item = publish(who["admin"], unit, draft)
+    release(who["editor"], unit, item)
+    body = "## 怎么量\n\n坐定十分钟。见 http://10.0.0.8/ 。"
+    change(who["admin"], unit, item, {"body": body, "source": "演示书第二版"})
+    number = review_of(item)
+    review, _item = find_review(who["editor"], unit, number)
+    comment(who["editor"], unit, review, "十分钟从哪里来？")
+    comment(who["admin"], unit, review, "演示书第 12 页。")
+    return number
+
+
+def review_of(item: Content) -> str:
+    """The public id of the open review of ``item``."""
+    session = object_session(item)
+    assert session is not None
+    query = sa.select(Review.public_id).where(Review.content_id == item.id, Review.state == "open")
+    return session.scalars(query).one()
 
 
 def first_records(app: Flask) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ EXAMPLES = {
     "popsci.edit": ("/popsci/{article}/edit",),
     "emergency.show": ("/emergency/{emergency}", "/emergency/{resource}"),
     "emergency.edit": ("/emergency/{resource}/edit",),
+    "review.of": ("/review/item/{waiting}",),
+    "review.show": ("/review/{review}", "/review/{changed}"),
     "search.index": ("/search", "/search?q=柑橘", "/search?q=zzzzzz"),
     "admin.edit_site": ("/admin/sites/meishan",),
     "subsites.unknown": ("/s/nowhere/", "/s/meishan/", "/s/meishan/search?q=柑橘"),
@@ -45,7 +47,7 @@ FORMS = {
     "": ("/login", "/register"),
     "editor": (
         "/account", "/marketplace/needs/new", "/marketplace/offers/new", "/marketplace/profile",
-        "/popsci/new", "/emergency/new", "/review",
+        "/popsci/new", "/emergency/new", "/review/{review}",
     ),
 }  # fmt: skip
 AXE = """async rules => {
@@ -119,7 +121,12 @@ def addresses(app: Flask, records: dict[str, str]) -> Iterator[tuple[str, str]]:
     for endpoint, found in sorted(rules.items()):
         for address in EXAMPLES.get(endpoint, tuple(found)):
             if address and not is_program(endpoint):
-                yield endpoint, re.sub(r"\{([^}]+)\}", lambda m: records[m.group(1)], address)
+                yield endpoint, filled(address, records)
+
+
+def filled(address: str, records: Mapping[str, str]) -> str:
+    """``address`` with records in the places of ``{…}``."""
+    return re.sub(r"\{([^}]+)\}", lambda m: records[m.group(1)], address)
 
 
 def is_program(endpoint: str) -> bool:
@@ -199,13 +206,13 @@ def test_every_page_is_sound_for_everybody(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_form_that_was_refused_is_sound_and_says_why(
-    visit: Callable[..., BrowserContext], axe: str, language: str
+    visit: Callable[..., BrowserContext], served: Served, axe: str, language: str
 ) -> None:
     walker = Walker(axe, language)
     for role, forms in FORMS.items():
         page = visit(role).new_page()
         page.goto(f"/?lang={language}")
-        for address in forms:
+        for address in (filled(form, served.records) for form in forms):
             page.goto(address)
             page.set_viewport_size(WIDTHS[0])
             for box in page.locator(

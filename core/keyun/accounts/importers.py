@@ -127,7 +127,9 @@ def write_users(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]])
             fresh = {"public_id": public_id(), "active": True, "mail_wanted": True, "created_at": unit.now}
             new.append(values | fresh)
     ids = {e: r["id"] for e, r in known.items()} | _write(actor, unit, User, "user", new, old)
-    _link(unit, {ids[e]: o for e, o in links.items()})
+    told = {*(r["id"] for r in old), *(ids[r["external_id"]] for r in new)}
+    joined = _link(unit, {ids[e]: o for e, o in links.items()})
+    unit.record_many(actor, [("user.imported", "user", i, {}) for i in joined if i not in told])
     return Written(len(new), len(old), errors)
 
 
@@ -195,12 +197,14 @@ def _write(
     return ids
 
 
-def _link(unit: UnitOfWork, links: Mapping[int, int]) -> None:
+def _link(unit: UnitOfWork, links: Mapping[int, int]) -> list[int]:
+    """Let users join organizations; returns those who had not joined yet."""
     if not links:
-        return
+        return []
     query = sa.select(Membership.user_id, Membership.organization_id).where(Membership.user_id.in_(links))
     have = {(row[0], row[1]) for row in unit.session.execute(query)}
     rows = [
         {"user_id": u, "organization_id": o, "role": "member"} for u, o in links.items() if (u, o) not in have
     ]
     bulk.insert_many(unit.session, Membership, rows)
+    return [u for u, o in links.items() if (u, o) not in have]

@@ -206,7 +206,7 @@ class PluginManager(Caller):
             return [*ask(), Verdict.hold("审核程序出错，转人工审核")]
 
     def review_checks(self, draft: Draft) -> list[ReviewCheck]:
-        """What machines find in ``draft``; a plugin that fails is a warning itself, the core comes last."""
+        """What machines find in ``draft``; a failing plugin is a warning itself, the core comes first."""
         from keyun.content.types import ReviewCheck
 
         arguments, found = {"draft": draft}, list[ReviewCheck]()

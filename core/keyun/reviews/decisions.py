@@ -174,8 +174,8 @@ def _write_down(actor: Actor, unit: UnitOfWork, review: Review, verdict: str, wo
         at=unit.now,
     )  # fmt: skip
     key = ["review_id", "user_id", "version", "kind"]
-    written = unit.session.execute(row.on_conflict_do_nothing(index_elements=key))
-    if not written.rowcount:  # type: ignore[attr-defined]
+    written = row.on_conflict_do_nothing(index_elements=key).returning(ReviewVerdict.id)
+    if unit.session.scalar(written) is None:
         raise Conflict(TWICE)
 
 

@@ -16,5 +16,10 @@ EVENTS = {
     "relay.key-changed": "更换转达点的链接 / a relay got a new key",
     "relay.closed": "停用转达点 / a relay was closed",
     "relay.passed": "转达点确认或更正转达人数 / a relay said that it passed a notice on, or corrected it",
+    "profile.changed": "填写或导入推送资料 / what somebody states for notices was changed or imported",
+    "call.created": "新建申报 / a call was written",
+    "call.changed": "修改申报 / a draft of a call was changed",
+    "call.published": "发布申报 / a call was published",
+    "call.withdrawn": "撤回申报 / a call was withdrawn",
     "preferences.changed": "修改通知设置 / somebody changed what notices reach him, and how",
 }

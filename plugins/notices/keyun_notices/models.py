@@ -8,8 +8,10 @@ from keyun_notices.contacts.models import (
     Consent,
     Contact,
     ContactAudience,
+    ContactReceipt,
     Joining,
 )
+from keyun_notices.eligibility.models import Call
 from keyun_notices.inbox.models import Receipt
 from keyun_notices.outbox.models import (
     AccessToken,
@@ -45,10 +47,12 @@ __all__ = [
     "Allowance",
     "Attachment",
     "Bucket",
+    "Call",
     "ChosenChannel",
     "Consent",
     "Contact",
     "ContactAudience",
+    "ContactReceipt",
     "DeadEndpoint",
     "Digest",
     "DigestItem",

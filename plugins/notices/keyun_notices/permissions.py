@@ -22,6 +22,9 @@ PERMISSIONS = (
     Permission("notices.relay.own", "使用自己负责的转达点", "use relays one looks after", USER),
     Permission("notices.outbox.view", "查看推送渠道和发送记录", "look at channels and the outbox", ADMIN),
     Permission("notices.outbox.manage", "重发和管理推送渠道", "retry letters and manage channels", ADMIN),
+    Permission("notices.call.edit", "发布奖项、政策和项目申报", "publish calls", SENDERS),
+    Permission("notices.call.read", "查看申报和自己的资格", "look at calls", USER),
+    Permission("notices.profile.edit", "填写自己的推送资料", "state one's profile for notices", USER),
     Permission("notices.inbox.read", "阅读通知", "read one's inbox", USER),
     Permission(
         "notices.preferences.edit",

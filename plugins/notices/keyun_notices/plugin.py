@@ -14,10 +14,13 @@ from flask import Blueprint, render_template
 from markupsafe import Markup
 from marshmallow import fields, validate
 
+from keyun.access import Actor
+from keyun.accounts import Export
 from keyun.exchange import Exporter, Importer
 from keyun.jobs import Job
 from keyun.messages import Message
-from keyun.plugins import Fragment, Permission, Plugin, hookimpl
+from keyun.plugins import Check, Derived, Fragment, MenuItem, Permission, Plugin, hookimpl
+from keyun.uow import UnitOfWork
 
 # Every table is mapped when this module is imported.
 from keyun_notices import api, hookspecs
@@ -29,14 +32,26 @@ from keyun_notices.contacts import commands as contact_commands
 from keyun_notices.contacts import handing
 from keyun_notices.contacts import importers as contact_files
 from keyun_notices.contacts import jobs as contact_jobs
+from keyun_notices.contacts import leaving as contact_leaving
 from keyun_notices.contacts import views as contact_views
+from keyun_notices.eligibility import commands as eligibility_commands
+from keyun_notices.eligibility import views as eligibility_views
 from keyun_notices.events import EVENTS
 from keyun_notices.inbox import menu as inbox_menu
 from keyun_notices.inbox import views as inbox_views
+from keyun_notices.outbox import commands as outbox_commands
 from keyun_notices.outbox import directory as outbox_directory
 from keyun_notices.outbox import jobs as outbox_jobs
+from keyun_notices.outbox import standing as outbox_standing
+from keyun_notices.outbox import tidying as outbox_tidying
+from keyun_notices.outbox import views as outbox_views
 from keyun_notices.outbox.channels.protocol import Channel
 from keyun_notices.outbox.settings import OutboxSettings
+from keyun_notices.people import commands as people_commands
+from keyun_notices.people import importers as people_files
+from keyun_notices.people import jobs as people_jobs
+from keyun_notices.people import upkeep
+from keyun_notices.people import views as people_views
 from keyun_notices.people.core import core_attributes
 from keyun_notices.permissions import PERMISSIONS
 from keyun_notices.preferences import commands as preferences_commands
@@ -72,6 +87,8 @@ class Settings(OutboxSettings):
     #: The local hour at which digests are made, and the day of the week (1 is Monday) of weekly ones.
     digest_hour = fields.Integer(load_default=8, validate=validate.Range(0, 23))
     digest_weekday = fields.Integer(load_default=1, validate=validate.Range(1, 7))
+    #: After how many changes of people the worker saves them for processes that start later.
+    save_after = fields.Integer(load_default=2000, validate=validate.Range(1, 100_000))
 
 
 class NoticesPlugin(Plugin):
@@ -89,8 +106,11 @@ class NoticesPlugin(Plugin):
     def keyun_blueprints(self) -> Iterable[Blueprint]:
         yield inbox_views.blueprint(self.slot)
         yield compose_views.blueprint(self.slot)
+        yield people_views.blueprint(self.slot)
+        yield eligibility_views.blueprint(self.slot)
         yield contact_views.blueprint(self.slot)
         yield preferences_views.blueprint(self.slot)
+        yield outbox_views.blueprint(self.slot)
         yield relay_views.blueprint(self.slot)
 
     @hookimpl
@@ -99,7 +119,10 @@ class NoticesPlugin(Plugin):
 
     @hookimpl
     def keyun_commands(self) -> Iterable[click.Command]:
+        yield from people_commands.commands()
+        yield eligibility_commands.eligibility
         yield from publishing_commands.commands()
+        yield from outbox_commands.commands()
         yield contact_commands.contacts
         yield from preferences_commands.COMMANDS
         yield relay_commands.relays
@@ -108,6 +131,7 @@ class NoticesPlugin(Plugin):
 
     @hookimpl
     def keyun_jobs(self) -> Iterable[Job]:
+        yield from people_jobs.jobs()
         yield from publishing_jobs.jobs()
         yield from contact_jobs.jobs()
         yield from preferences_jobs.jobs()
@@ -123,6 +147,7 @@ class NoticesPlugin(Plugin):
 
     @hookimpl
     def keyun_importers(self) -> Iterable[Importer]:
+        yield from people_files.importers()
         yield from contact_files.importers()
         yield from reach_files.importers()
 
@@ -138,10 +163,22 @@ class NoticesPlugin(Plugin):
     @hookimpl
     def keyun_export_user(self, unit: UnitOfWork, user_id: int) -> Iterable[Export]:
         yield Export("notices_addressed", [*leaving.addressed_to(unit, user_id)])
+        yield from contact_leaving.export(unit, user_id)
 
     @hookimpl
     def keyun_erase_user(self, unit: UnitOfWork, user_id: int) -> None:
         leaving.forget(unit, user_id)
+        outbox_tidying.forget(unit, user_id)
+        contact_leaving.forget(unit, user_id)
+
+    @hookimpl
+    def keyun_checks(self) -> Iterable[Check]:
+        yield Check("notices people", lambda: upkeep.problems(self.site))
+        yield Check("notices channels", lambda: outbox_standing.problems(self.site))
+
+    @hookimpl
+    def keyun_derived(self) -> Iterable[Derived]:
+        yield upkeep.derived(self.site)
 
     @hookimpl(tryfirst=True)
     def keyun_notices_attributes(self) -> Iterable[Attribute]:

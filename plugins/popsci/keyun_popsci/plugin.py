@@ -10,7 +10,7 @@ from flask import Blueprint
 from flask_babel import lazy_gettext as _
 
 from keyun.access import Actor
-from keyun.content import ContentType, Draft, Verdict
+from keyun.content import ContentType, Draft, ReviewCheck, Verdict
 from keyun.exchange import Exporter, Importer
 from keyun.plugins import DemoFile, MenuItem, Permission, Plugin, hookimpl
 from keyun.search import SearchSource
@@ -59,6 +59,10 @@ class PopsciPlugin(Plugin):
     @hookimpl
     def keyun_content_screen(self, actor: Actor, draft: Draft) -> Verdict | None:
         return services.screen(draft)
+
+    @hookimpl
+    def keyun_review_checks(self, draft: Draft) -> Iterable[ReviewCheck]:
+        return services.review_checks(draft)
 
     @hookimpl
     def keyun_demo(self) -> Iterable[DemoFile]:

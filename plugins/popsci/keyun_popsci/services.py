@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.api import Page, page
-from keyun.content import Content, ContentType, Draft, Verdict, published
+from keyun.content import Content, ContentType, Draft, ReviewCheck, Verdict, published
 from keyun.plugins import Permission
 from keyun.uow import UnitOfWork
 from keyun_popsci.models import ARTICLE, HEALTH, Article
@@ -20,6 +20,10 @@ PAGE_SIZE = 20
 MOST_DRAFTS = 50
 NO_SOURCE = "请写明来源，读者要能查证。 (Name the source, so that readers can check it.)"
 NO_VOUCHER = "请写明审定者，科普文章须有人把关。 (Name who vouches for the article.)"
+#: Promises that no source can keep; in health topics advertising law forbids them too.
+EXAGGERATIONS = (
+    "根治", "包治", "包好", "祖传秘方", "特效药", "百分之百有效", "100%有效", "无任何副作用", "永不复发",
+)  # fmt: skip
 HEALTH_HELD = "健康类文章须经审核后公开。 (Health articles are reviewed before publication.)"
 
 
@@ -85,3 +89,14 @@ def screen(draft: Draft) -> Verdict | None:
     if missing:
         return Verdict.refuse(" ".join(missing))
     return Verdict.hold(HEALTH_HELD) if draft.values.get("category") == HEALTH else None
+
+
+def review_checks(draft: Draft) -> Iterator[ReviewCheck]:
+    """Show reviewers of an article the promises in it that no source can keep."""
+    if draft.type != ARTICLE:
+        return
+    text, name = f"{draft.title}\n{draft.summary}\n{draft.body}", "夸大用语 (Exaggeration)"
+    if found := [words for words in EXAGGERATIONS if words in text]:
+        yield ReviewCheck.warned(name, f"文中有：{'、'.join(found)}")
+    else:
+        yield ReviewCheck.passed(name, "没有发现")

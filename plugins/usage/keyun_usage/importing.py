@@ -85,17 +85,7 @@ def _store_chunk(unit: UnitOfWork, name: str, start: int, rows: list[Row]) -> No
     facts = {"first_day": min(days), "last_day": max(days), "killed": False, "lost": 0}
     records = sum(r.users + r.visitors for r in rows)
     storing.advance(unit, name, start, start + len(rows), state="open", records=records, **facts)
-    storing.add_rows(unit.session, _summed(rows))
-
-
-def _summed(rows: list[Row]) -> list[Row]:
-    """One row for each key: one statement cannot meet the same counter twice."""
-    sums: dict[tuple[int, int, str, str, str], list[int]] = {}
-    for r in rows:
-        found = sums.setdefault((r.day, r.region, r.channel, r.subject, r.rule), [0, 0])
-        found[0] += r.users
-        found[1] += r.visitors
-    return [Row(d, p, c, s, rule, 0, u, v) for (d, p, c, s, rule), (u, v) in sums.items()]
+    storing.add_rows(unit.session, rows)
 
 
 def _rows(unit: UnitOfWork, path: Path, rule: str) -> Iterator[Row]:

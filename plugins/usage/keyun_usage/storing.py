@@ -113,12 +113,11 @@ def add_rows(session: Session, rows: Sequence[Row]) -> None:
     if not rows:
         return
     known = numbers(session, {w for r in rows for w in (r.channel, r.subject, r.rule)}, add=True)
-    values = [
+    values: list[tuple[int, ...]] = [
         (r.day, r.region, known[r.channel], known[r.subject], known[r.rule], r.verdict, r.users, r.visitors)
         for r in rows
     ]
-    # In the order of the key, so that two who fold at once wait for each other and never block.
-    values.sort()
+    values = _summed(values)
     keys = ", ".join(COLUMNS[:6])
     added = (
         "users = usage_counter.users + excluded.users, visitors = usage_counter.visitors + excluded.visitors"
@@ -132,6 +131,21 @@ def add_rows(session: Session, rows: Sequence[Row]) -> None:
     arrays = {name: list(column) for name, column in zip(COLUMNS, zip(*values, strict=True), strict=True)}
     unnested = ", ".join(f"CAST(:{name} AS integer[])" for name in COLUMNS)
     connection.execute(sa.text(f"{head} SELECT * FROM unnest({unnested}) {tail}"), arrays)
+
+
+def _summed(values: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """One row for each key, because one statement cannot meet a counter twice.
+
+    In the order of the key, so that two who fold at once wait for each other and never block.
+    """
+    values.sort()
+    found: list[tuple[int, ...]] = []
+    for row in values:
+        if found and found[-1][:6] == row[:6]:
+            last = found.pop()
+            row = (*row[:6], last[6] + row[6], last[7] + row[7])
+        found.append(row)
+    return found
 
 
 def merges(session: Session, people: Mapping[PeopleKey, Array]) -> list[Merge]:

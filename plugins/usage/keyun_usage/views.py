@@ -7,12 +7,13 @@ import datetime as dt
 import io
 
 from flask import Blueprint, render_template, request
+from flask_babel import get_locale
 from werkzeug.wrappers import Response
 
 from keyun.access import requires
 from keyun.errors import Invalid
 from keyun.forms import load
-from keyun.web.context import actor, default_region, reading
+from keyun.web.context import actor, default_region, reading, site
 from keyun_usage import services
 from keyun_usage.answers import month_text
 from keyun_usage.schemas import PeriodForm
@@ -38,7 +39,7 @@ def index() -> str | tuple[str, int]:
         made = services.report(actor(), reading(), *asked)
     except Invalid as e:
         return render_template("usage/index.html", made=None, asked=asked, errors=e.fields), e.status
-    return render_template("usage/index.html", made=made, asked=asked, errors={})
+    return render_template("usage/index.html", made=made, asked=asked, errors={}, titles=_titles())
 
 
 @requires(services.READ)
@@ -56,6 +57,12 @@ def table() -> Response:
     name = f"usage-{made.region}-{made.start}-{made.end}.csv"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
+
+
+def _titles() -> dict[str, str]:
+    """What people call the content types that are loaded here."""
+    chinese = str(get_locale()).startswith("zh")
+    return {name: t.title if chinese else t.title_en for name, t in site().types.items()}
 
 
 def _default() -> Asked:

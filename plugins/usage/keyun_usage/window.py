@@ -45,6 +45,8 @@ class Window:
     open: Sequence[tuple[Path, int]]
     #: Days of which some records lie in files that are not here (another machine, or lost).
     missing: frozenset[dt.date]
+    #: Every day (20261124) that own records were ever counted for.
+    counted: frozenset[int]
 
     def batches(self, day: dt.date) -> Iterator[Batch]:
         """Every folded record of ``day``."""
@@ -59,17 +61,11 @@ class Window:
                 if number in days:
                     yield piece.batch.where(which == days.index(number))
 
-    def whole_months(self) -> list[int]:
-        """The months all of whose days until today are here."""
-        today = self.site.runtime.clock().astimezone(self.site.timezone).date()
-        found = []
-        for month in sorted({as_number(d) // 100 for d in self.days}):
-            first = as_day(month * 100 + 1)
-            every = [first + ONE_DAY * n for n in range(31)]
-            every = [d for d in every if d.month == first.month and d <= today]
-            if first >= self.days[0] and not any(d in self.missing for d in every):
-                found.append(month)
-        return found
+    def whole_months(self, start: dt.date = dt.date.min) -> list[int]:
+        """The months of which every day that was ever counted is here, and none lies before ``start``."""
+        here = {as_number(d) for d in self.days if d >= start and d not in self.missing}
+        months = {d // 100 for d in here}
+        return sorted(m for m in months if all(d in here for d in self.counted if d // 100 == m))
 
 
 def look(site: Site, unit: UnitOfWork, keep_days: int) -> Window:
@@ -88,7 +84,8 @@ def look(site: Site, unit: UnitOfWork, keep_days: int) -> Window:
             days.update(span)
         elif part.name not in archived:
             missing.update(span)
-    return Window(site, sorted(days), open_parts, frozenset(missing))
+    counted = frozenset(storing.tied_days(unit.session))
+    return Window(site, sorted(days), open_parts, frozenset(missing), counted)
 
 
 def _span(part: Part, first: dt.date) -> Iterator[dt.date]:
@@ -117,8 +114,8 @@ def recount(
             gone = folding.forgotten(unit)
         days = [d for d in window.days if d >= start]
         _must_be_covered(window, days, start)
-        people: dict[int, dict[int, BitMap]] = {m: {} for m in window.whole_months()}
-        whole = [m for m in people if as_day(m * 100 + 1) >= start]
+        whole = window.whole_months(start)
+        people: dict[int, dict[int, BitMap]] = {m: {} for m in whole}
         for day in days:
             counted = [_count(site, b, rule, gone) for b in window.batches(day)]
             with site.writing() as unit:

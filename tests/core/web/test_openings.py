@@ -17,7 +17,8 @@ from keyun.web.visitors import Visitors, agent_of, channel_of
 
 WritePlugin = Callable[..., Path]
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-ARTICLE: dict[str, Any] = {"category": "life", "source": "示范资料", "voucher": "示范学会", "region": "511402"}
+SHOWN = {"source": "示范资料", "voucher": "示范学会"}
+ARTICLE: dict[str, Any] = {"category": "life", "region": "511402", **SHOWN}
 LISTENER = """
 from keyun.plugins import Plugin, hookimpl
 

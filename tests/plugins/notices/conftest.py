@@ -123,7 +123,7 @@ def push(make_site: MakeSite, clock: Clock) -> Push:
 
 @pytest.fixture
 def town(push: Push) -> Push:
-    """``an`` and ``bo`` in Dongpo, ``cai`` in Danleng, ``du`` in Jianyang, staff of Meishan, an admin of Sichuan."""
+    """``an`` and ``bo`` in Dongpo, ``cai`` in Danleng, ``du`` in Jianyang; staff and an admin."""
     push.persons("an", "bo", region=DONGPO)
     push.person("cai", region=DANLENG, level=3)
     push.person("du", region=JIANYANG)

@@ -34,8 +34,8 @@ class Attribute:
     is known.
 
     A person is read anew after every event whose subject is the user. ``through`` names other subjects
-    whose events change what is known: the type of the subject, and the column beside ``user`` that
-    holds its id. ``choices`` name the values; with ``open`` there may be others. A new ``version`` says that the
+    whose events change what is known: the type of the subject, and the column beside ``user`` that holds
+    its id. ``choices`` name the values; with ``open`` there may be others. A new ``version`` says that the
     same values mean something else now.
     """
 

@@ -252,7 +252,9 @@ class _Reader:
             _refuse(
                 _join(path, "within"), "请至少给一个地区代码", "give a list of region codes, one at least"
             )
-        found = tuple(dict.fromkeys(self._code(c, f"{path}.within[{n}]") for n, c in enumerate(codes)))
+        found = tuple(
+            dict.fromkeys(self._code(c, f"{_join(path, 'within')}[{n}]") for n, c in enumerate(codes))
+        )
         return Within(attribute.name, found, _day(data.get("on"), _join(path, "on")))
 
     def _code(self, value: object, path: str) -> str:

@@ -46,6 +46,19 @@ class Clause:
             "parts": [p.as_dict(language) for p in self.parts],
         }
 
+    def in_both(self) -> dict[str, object]:
+        """The clause as plain data, in both languages."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "holds": self.holds,
+            "asks": self.asks.zh,
+            "asks_en": self.asks.en,
+            "mine": self.mine.zh if self.mine else None,
+            "mine_en": self.mine.en if self.mine else None,
+            "parts": [p.in_both() for p in self.parts],
+        }
+
 
 def why(
     expression: Expression, facts: Facts, places: Tree, today: dt.date, attributes: Mapping[str, Attribute]

@@ -20,7 +20,8 @@ SMS = "sms"
 
 def served(site: Site) -> tuple[str, ...]:
     """The channels of the core's messages that this plugin serves: SMS where a gateway is configured."""
-    return (SMS,) if _gateways(site) else ()
+    # Not asked of the channels: that of mail asks in turn who serves mail.
+    return (SMS,) if site.plugins.settings("notices")["sms"] else ()
 
 
 def send(site: Site, message: Message) -> bool | None:

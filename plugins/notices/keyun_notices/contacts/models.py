@@ -115,3 +115,15 @@ class ContactAudience(Model):
     notice_id: Mapped[int] = mapped_column(sa.ForeignKey(Notice.id, ondelete="CASCADE"), primary_key=True)
     addressed: Mapped[int]
     erased: Mapped[int] = mapped_column(default=0)
+
+
+class ContactReceipt(Model):
+    """A contact answered that he has read a notice; the first moment stays."""
+
+    __tablename__ = "notices_contact_receipt"
+
+    notice_id: Mapped[int] = mapped_column(sa.ForeignKey(Notice.id, ondelete="CASCADE"), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(Contact.id, ondelete="CASCADE"), primary_key=True, index=True
+    )
+    confirmed_at: Mapped[dt.datetime]

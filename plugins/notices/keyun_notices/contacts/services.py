@@ -14,7 +14,7 @@ from keyun.errors import Invalid, NotFound
 from keyun.forms import load
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
-from keyun_notices.contacts import bits, sms
+from keyun_notices.contacts import bits, receipts, sms
 from keyun_notices.contacts.addressing import contacts_of, endpoint, freeze_contacts
 from keyun_notices.contacts.allowance import take
 from keyun_notices.contacts.consent import CONTACT, Given, agree, find, withdraw
@@ -154,9 +154,16 @@ def opt_in_by_sms(unit: UnitOfWork, phone: str, text: str) -> str | None:
         answer = sms.stopped(title)
     elif wish.verb == "join":
         answer = _join(unit, number, wish.words, title)
+    elif wish.verb == "read" and (about := _read(unit, number)) is not None:
+        answer = sms.thanked(title, about.title)
     else:
         return None
     return answer if take(unit, digest(unit.site, f"sms {number}"), ANSWERS, HOUR) else None
+
+
+def _read(unit: UnitOfWork, number: str) -> Notice | None:
+    found = find(unit, number)
+    return receipts.confirm(unit, found.id) if found is not None and found.state == ACTIVE else None
 
 
 def _join(unit: UnitOfWork, number: str, words: str, title: str) -> str:
@@ -189,10 +196,16 @@ def held(actor: Actor, unit: UnitOfWork, phone: str) -> dict[str, Any]:
         "region": found.region,
         "state": found.state,
         "consents": [
-            {"given": c.given, "way": c.way, "region": c.region, "at": c.at, "evidence": c.evidence}
+            {
+                "given": c.given,
+                "way": c.way,
+                "region": c.region,
+                "at": c.at.isoformat(),
+                "evidence": c.evidence,
+            }
             for c in consents
         ],
-        "notices": [{"title": title, "published_at": at} for title, at in told],
+        "notices": [{"title": title, "published_at": at and at.isoformat()} for title, at in told],
     }
 
 

@@ -6,17 +6,19 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-MAX_TEXT = 200
+MAX_TEXT, MAX_TITLE = 200, 30
 #: Whole texts that end everything; an operator of networks uses some of them as well.
 STOP = frozenset({"退订", "取消订阅", "td", "t", "n", "qx", "stop", "unsubscribe"})
 START = ("订阅", "dy", "join", "subscribe")
+#: Whole texts that say: I have read it.
+READ = frozenset({"收到", "已收到", "知道了", "已阅", "1", "ok", "sd"})
 #: What stands between the keyword and the region.
 BETWEEN = re.compile(r"^[\s:：,，;；+#]+|[\s。.!！]+$")
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a text asks for: ``stop``, ``join`` with the words for a region, or ``nothing``."""
+    """What a text asks for: ``stop``, ``join`` with the words for a region, ``read``, or ``nothing``."""
 
     verb: str
     words: str = ""
@@ -27,6 +29,8 @@ def read(text: str) -> Wish:
     plain = " ".join(unicodedata.normalize("NFKC", text[:MAX_TEXT]).split()).strip("。.!！ ").casefold()
     if plain in STOP or plain.startswith(("退订", "取消订阅")):
         return Wish("stop")
+    if plain in READ:
+        return Wish("read")
     for keyword in START:
         rest = plain.removeprefix(keyword)
         # An English word needs a space or a code after it: `dynamic` is no wish.
@@ -39,6 +43,11 @@ def read(text: str) -> Wish:
 def joined(site: str, name: str) -> str:
     """The answer to a clear wish."""
     return f"【{site}】已订阅{name}的科普与应急通知。回复“退订”随时停止，不收费。"
+
+
+def thanked(site: str, title: str) -> str:
+    """The answer to whoever has read something."""
+    return f"【{site}】已记录您收到“{title[:MAX_TITLE]}”，谢谢。"
 
 
 def stopped(site: str) -> str:

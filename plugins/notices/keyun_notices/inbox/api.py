@@ -69,7 +69,7 @@ class OpenedSchema(InboxItemSchema):
     state = fields.String(required=True)
     body = fields.String(required=True)
     link = fields.String(required=True, allow_none=True)
-    now = fields.Boolean(required=True, metadata={"description": "现在仍符合条件 / meets it now"})
+    active = fields.Boolean(required=True, metadata={"description": "仍在收件箱 / stands in the inbox"})
     why = fields.Dict(required=True, allow_none=True, metadata={"description": "逐条说明 / clause by clause"})
     attachments = fields.List(fields.Nested(ReadFileSchema), required=True)
     thread = fields.List(fields.Nested(ThreadItemSchema), required=True)
@@ -130,7 +130,7 @@ def _opened(found: Opened) -> dict[str, Any]:
     notice, receipt = found.notice, found.receipt
     return _notice(notice) | {
         "addressed": found.membership.addressed,
-        "now": found.membership.now,
+        "active": found.membership.active,
         "opened_at": receipt.opened_at if receipt else None,
         "acted_at": receipt.acted_at if receipt else None,
         "state": notice.state,

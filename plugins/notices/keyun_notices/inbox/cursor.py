@@ -12,6 +12,7 @@ from keyun.errors import Invalid
 
 CURSOR = re.compile(r"([0-9]{1,16})-([0-9]{1,9})")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+Place = tuple[dt.datetime, int]
 MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -20,7 +21,7 @@ def place_of(moment: dt.datetime, number: int) -> str:
     return f"{(moment - EPOCH) // MICROSECOND}-{number}"
 
 
-def after_place(cursor: str | None) -> tuple[dt.datetime, int] | None:
+def after_place(cursor: str | None) -> Place | None:
     """What :func:`place_of` made a cursor of.
 
     :raises Invalid: when it is not one.

@@ -1,20 +1,23 @@
 """Whether a notice is for a person: the one answer for pages, API, attachments, receipts and guessed ids.
 
 A notice is for whoever stands in its frozen audience, and, while it is active, for whoever meets its
-conditions now: people who registered or moved since. The frozen set keeps the old truth.
+conditions now: people who registered or moved since. The frozen set keeps the old truth. The note about a
+cancellation is for those only who had been addressed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
 from keyun.errors import Invalid
 from keyun.events import Event
 from keyun.uow import UnitOfWork
+from keyun_notices.audience.attributes import Attribute
 from keyun_notices.audience.expression import Expression, parse
 from keyun_notices.audience.facts import Facts, holds
 from keyun_notices.audience.places import Settled
@@ -34,39 +37,48 @@ Kept = dict[tuple[int, int], Expression | None]
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Why a person may open a notice: he was ``addressed`` when it was published, or meets it ``now``."""
+    """Why a person may open a notice, and whether it stands in his inbox.
+
+    Who was not ``addressed`` when it was published meets its conditions now.
+    """
 
     addressed: bool
-    now: bool
+    active: bool
 
 
 def membership(unit: UnitOfWork, user_id: int, notice: Notice) -> Membership | None:
     """Why ``notice`` is for the user; None when it is not, or nobody has seen it yet."""
     if notice.published_at is None:
         return None
-    was = was_addressed(unit, user_id, notice.id)
-    now = is_active(notice, unit.now) and (was or bool(judged(unit, user_id, notice)))
-    return Membership(was, now) if was or now else None
+    stands = is_active(notice, unit.now)
+    if was_addressed(unit, user_id, notice.id):
+        return Membership(True, stands)
+    if not stands or notice.kind == "cancel":
+        return None
+    now = Judge(unit, user_id).meets({notice.id: frozen_at(notice)})
+    return Membership(False, True) if now else None
 
 
 def was_addressed(unit: UnitOfWork, user_id: int, notice_id: int) -> bool:
     """Whether the user stands in the frozen audience."""
     here = sa.select(Addressed.notice_id).where(
-        frozen.at(user_id), Addressed.notice_id == notice_id, frozen.holds(unit.session, Addressed.bits, user_id)
+        frozen.at(user_id),
+        Addressed.notice_id == notice_id,
+        frozen.holds(unit.session, Addressed.bits, user_id),
     )
     return unit.session.scalar(here) is not None
 
 
 def is_active(notice: Notice, now: dt.datetime) -> bool:
-    """Whether newcomers see ``notice``; the note about a cancellation is for those who had been addressed."""
+    """Whether ``notice`` stands in inboxes."""
     runs = notice.expires_at is None or notice.expires_at > now
-    return notice.state == "published" and notice.kind != "cancel" and runs
+    return notice.state == "published" and notice.published_at is not None and runs
 
 
-def active(now: dt.datetime) -> sa.ColumnElement[bool]:
-    """The condition for notices that stand in inboxes: expiry holds at once, not when a job runs."""
-    runs = sa.or_(Notice.expires_at.is_(None), Notice.expires_at > now)
-    return sa.and_(Notice.state == "published", Notice.published_at.is_not(None), runs)
+def frozen_at(notice: Any) -> dt.datetime:
+    """No later than the moment the audience of a notice, or of a row with these columns, was frozen at."""
+    moment: dt.datetime = max(notice.created_at, notice.starts_at)
+    return moment
 
 
 def explain(unit: UnitOfWork, user_id: int, notice: Notice) -> Clause | None:
@@ -86,8 +98,8 @@ def explain(unit: UnitOfWork, user_id: int, notice: Notice) -> Clause | None:
 class Judge:
     """Whether one person who was not addressed meets notices now, asked for several.
 
-    Whoever has not changed since a notice was frozen is not in it now either, so most questions need one look at
-    the event log. His facts are read once, and only when something has changed.
+    Whoever has not changed since a notice was frozen is not in it now either, so most questions
+    need one look at the event log. His facts are read once, and only when something has changed.
     """
 
     unit: UnitOfWork
@@ -114,14 +126,23 @@ class Judge:
 
 
 def last_change(unit: UnitOfWork, user_id: int) -> dt.datetime:
-    """When something was last written into the log that decides about the person; long ago when nothing was."""
-    about = [sa.and_(Event.subject_type == "user", Event.subject_id == user_id)]
-    for attribute in resident(unit.site).attributes.values():
-        for kind, subject in attribute.through.items():
-            his = sa.select(subject).select_from(attribute.origin).where(attribute.user == user_id)
-            about.append(sa.and_(Event.subject_type == kind, Event.subject_id.in_(his)))
-    found = unit.session.scalar(sa.select(sa.func.max(Event.at)).where(sa.or_(*about)))
+    """When something was last written into the log that decides about the person; else long ago."""
+    live = resident(unit.site)
+    # Putting the statement together takes longer than the answer.
+    name = f"notices.last-change.{live.definition}"
+    statement = unit.site.runtime.derived(name, lambda: _last_change(live.attributes.values()))
+    found: dt.datetime | None = unit.session.connection().scalar(statement, {"user": user_id})
     return found or LONG_AGO
+
+
+def _last_change(attributes: Iterable[Attribute]) -> sa.Select[Any]:
+    user = sa.bindparam("user", type_=sa.Integer)
+    about = [sa.and_(Event.subject_type == "user", Event.subject_id == user)]
+    for attribute in attributes:
+        for kind, subject in attribute.through.items():
+            his = sa.select(subject).select_from(attribute.table).where(attribute.user == user)
+            about.append(sa.and_(Event.subject_type == kind, Event.subject_id.in_(his)))
+    return sa.select(sa.func.max(Event.at)).where(sa.or_(*about))
 
 
 def _holds(expression: Expression, facts: Facts, settled: Settled) -> bool:
@@ -133,7 +154,10 @@ def _holds(expression: Expression, facts: Facts, settled: Settled) -> bool:
 
 
 def expressions(unit: UnitOfWork, notice_ids: Sequence[int]) -> dict[int, Expression | None]:
-    """What one must meet for each notice; None where nobody here can read it. What was published never changes."""
+    """What one must meet for each notice; None where nobody here can read it.
+
+    What was published never changes, so a process keeps what it has read.
+    """
     live = resident(unit.site)
     kept: Kept = unit.site.runtime.derived("notices.expressions", dict)
     missing = [n for n in notice_ids if (live.definition, n) not in kept]

@@ -5,29 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyun.access import Actor
-from keyun.accounts import User
 from keyun.api import Page
 from keyun.db import is_public_id, is_sqlite
 from keyun.errors import NotFound
 from keyun.uow import UnitOfWork
 from keyun_notices.audience.why import Clause
-from keyun_notices.inbox.cursor import after_place, place_of
-from keyun_notices.inbox.membership import Judge, Membership, active, explain, membership
+from keyun_notices.inbox import query
+from keyun_notices.inbox.cursor import Place, after_place, place_of
+from keyun_notices.inbox.membership import Judge, Membership, explain, frozen_at, membership
 from keyun_notices.inbox.models import Receipt
 from keyun_notices.publishing import frozen
-from keyun_notices.publishing.models import Addressed, Attachment, Notice, NoticeRegion
-from keyun_notices.publishing.places import chain
+from keyun_notices.publishing.models import Addressed, Attachment, Notice
 
 READ = "notices.inbox.read"
 #: Above this the exact number helps nobody.
 MOST_UNREAD = 99
-BATCH = 250
 MOST_THREAD = 50
 
 
@@ -54,32 +51,20 @@ class Opened:
     receipt: Receipt | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A row of the inbox before its notice is loaded."""
-
-    id: int
-    published_at: dt.datetime
-    addressed: bool
-    shown_at: dt.datetime | None
-    opened_at: dt.datetime | None
-    acted_at: dt.datetime | None
-
-
 def inbox(actor: Actor, unit: UnitOfWork, after: str | None = None, limit: int = 20) -> Page[Item]:
     """The active notices for ``actor``, newest first.
 
     :raises Invalid: when ``after`` is not a cursor of this list.
     """
     unit.require(actor, READ)
-    found: list[_Seen] = []
+    found: list[query.Row] = []
     for seen in _visible(unit, _number(actor), after_place(after)):
         found.append(seen)
         if len(found) > limit:
             break
     shown = found[:limit]
     notices = _notices(unit, [s.id for s in shown])
-    items = [Item(notices[s.id], s.addressed, s.shown_at, s.opened_at, s.acted_at) for s in shown]
+    items = [Item(notices[s.id], bool(s.addressed), s.shown_at, s.opened_at, s.acted_at) for s in shown]
     more = len(found) > limit
     return Page(items, place_of(shown[-1].published_at, shown[-1].id) if more else None)
 
@@ -176,47 +161,21 @@ def _mine(actor: Actor, unit: UnitOfWork, public_id: str) -> tuple[Notice, Membe
 
 
 def _visible(
-    unit: UnitOfWork, user_id: int, place: tuple[dt.datetime, int] | None, *, only_unread: bool = False
-) -> Iterator[_Seen]:
+    unit: UnitOfWork, user_id: int, place: Place | None, *, only_unread: bool = False
+) -> Iterator[query.Row]:
     """What stands in the inbox of the user after ``place``, newest first.
 
     The database answers for those addressed, and narrows the others down to the regions around him;
     whether he meets their conditions is judged here.
     """
-    query = _candidates(unit, user_id, only_unread)
     judge = Judge(unit, user_id)
+    rows = query.candidates(unit, user_id, place, only_unread)
     while True:
-        here = query
-        if place is not None:
-            moment, number = place
-            keys = sa.tuple_(Notice.published_at, Notice.id)
-            here = query.where(keys < sa.tuple_(sa.literal(moment, Notice.published_at.type), sa.literal(number)))
-        rows = unit.session.connection().execute(here.limit(BATCH)).all()
-        now = judge.meets(*(r.id for r in rows if not r.addressed))
-        for r in rows:
-            if r.addressed or r.id in now:
-                yield _Seen(r.id, r.published_at, bool(r.addressed), r.shown_at, r.opened_at, r.acted_at)
-        if len(rows) < BATCH:
+        now = judge.meets({r.id: frozen_at(r) for r in rows if not r.addressed})
+        yield from (r for r in rows if r.addressed or r.id in now)
+        if len(rows) < query.BATCH:
             return
-        place = rows[-1].published_at, rows[-1].id
-
-
-def _candidates(unit: UnitOfWork, user_id: int, only_unread: bool) -> sa.Select[Any]:
-    code = unit.session.connection().scalar(sa.select(User.region).where(User.id == user_id))
-    around = chain(unit.site.regions, code, unit.today)
-    bit = sa.func.coalesce(frozen.holds(unit.session, Addressed.bits, user_id), sa.false())
-    near = sa.exists().where(NoticeRegion.notice_id == Notice.id, NoticeRegion.region.in_(around))
-    own = sa.and_(Receipt.notice_id == Notice.id, Receipt.user_id == user_id)
-    done = (Receipt.shown_at, Receipt.opened_at, Receipt.acted_at)
-    query = (
-        sa.select(Notice.id, Notice.published_at, bit.label("addressed"), *done)
-        .select_from(Notice)
-        .outerjoin(Addressed, sa.and_(Addressed.notice_id == Notice.id, frozen.at(user_id)))
-        .outerjoin(Receipt, own)
-        .where(active(unit.now), sa.or_(bit, sa.and_(Notice.kind != "cancel", near)))
-        .order_by(Notice.published_at.desc(), Notice.id.desc())
-    )
-    return query.where(Receipt.opened_at.is_(None)) if only_unread else query
+        rows = query.candidates(unit, user_id, (rows[-1].published_at, rows[-1].id), only_unread)
 
 
 def _notices(unit: UnitOfWork, ids: Sequence[int]) -> dict[int, Notice]:
@@ -235,11 +194,13 @@ def _thread(unit: UnitOfWork, user_id: int, notice: Notice) -> Sequence[Notice]:
             frozen.holds(unit.session, Addressed.bits, user_id),
         )
     )
-    return unit.session.scalars(query.order_by(Notice.published_at.desc(), Notice.id.desc()).limit(MOST_THREAD)).all()
+    return unit.session.scalars(
+        query.order_by(Notice.published_at.desc(), Notice.id.desc()).limit(MOST_THREAD)
+    ).all()
 
 
 def _receive(unit: UnitOfWork, user_id: int, ids: Sequence[int], *columns: str) -> None:
-    """Write the moment into ``columns`` of the receipts where it is still empty; safe beside other writers."""
+    """Write the moment into ``columns`` of the receipts where it is still empty, in one statement."""
     if not ids:
         return
     insert = sqlite.insert if is_sqlite(unit.session) else postgresql.insert

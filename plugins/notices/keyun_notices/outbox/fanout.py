@@ -121,7 +121,7 @@ def _accounts(
     """Letters to accounts by the first channel each wants and has; of the life-threat class by every one."""
     mine = [n for n, c in known.items() if "account" in c.kinds]
     personal = not regional(notice.audience)
-    found = plan(unit, ids, notice.topic, mine, life=notice.life, personal=personal)
+    found = plan(unit, ids, notice.topic, mine, life=notice.life, personal=personal, notice_id=notice.id)
     letters: list[Delivery] = []
     placed: set[int] = set()
     for name in mine:

@@ -32,9 +32,11 @@ from keyun_notices.outbox.models import (
     OutboxRow,
 )
 from keyun_notices.preferences.audience import regional
+from keyun_notices.preferences.fanout import Plan, usual_quiet
 from keyun_notices.preferences.letter import digest_letter
 from keyun_notices.preferences.models import Digest, DigestItem
-from keyun_notices.preferences.services import due_many, optout_headers, optout_token, optout_url, wanted
+from keyun_notices.preferences.quiet import after_quiet
+from keyun_notices.preferences.services import due_many, optout_headers, optout_token, optout_url, plan
 from keyun_notices.publishing.models import Notice
 
 #: Characters of a notice that short channels carry; the rest stands behind the link.
@@ -62,11 +64,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Never; ``fails_over`` when the person may still be reached by another channel."""
+    """Never; ``fails_over`` when the person may still be reached by another channel.
+
+    ``digest`` says that he wants it in a digest now.
+    """
 
     row: OutboxRow
     reason: str
     fails_over: bool = False
+    digest: bool = False
     state: str = DROPPED
 
 
@@ -89,7 +95,7 @@ def judge(unit: UnitOfWork, channel: Channel, rows: Sequence[OutboxRow]) -> list
     numbers = {r.notice_id for r in rows if r.notice_id is not None}
     notices = {n.id: n for n in unit.session.scalars(sa.select(Notice).where(Notice.id.in_(numbers)))}
     facts = _facts(unit, channel, rows)
-    takers = {n.id: _takers(unit, channel, n, rows) for n in notices.values()}
+    plans = {n.id: _plan(unit, channel, n, rows) for n in notices.values()}
     verdicts: list[Verdict] = []
     for row in rows:
         if row.recipient_kind == "digest":
@@ -97,20 +103,21 @@ def judge(unit: UnitOfWork, channel: Channel, rows: Sequence[OutboxRow]) -> list
         elif row.notice_id is None or (notice := notices.get(row.notice_id)) is None:
             verdicts.append(Drop(row, "the notice is gone"))
         else:
-            verdicts.append(_notice(unit, channel, row, notice, facts, takers[notice.id]))
+            verdicts.append(_notice(unit, channel, row, notice, facts, plans[notice.id]))
     return verdicts
 
 
 def _notice(
-    unit: UnitOfWork, channel: Channel, row: OutboxRow, notice: Notice, facts: Facts, takers: set[int]
+    unit: UnitOfWork, channel: Channel, row: OutboxRow, notice: Notice, facts: Facts, wishes: Plan
 ) -> Verdict:
     key = (row.recipient_kind, row.recipient_id)
     if notice.state != "published":
         return Drop(row, f"the notice is {notice.state}")
     if notice.expires_at is not None and notice.expires_at <= unit.now:
         return Drop(row, "the notice has expired")
-    if row.recipient_kind == "account" and row.recipient_id not in takers:
-        return Drop(row, "the person does not want it")
+    if row.recipient_kind == "account" and row.recipient_id not in wishes.at_once[channel.name]:
+        later = row.recipient_id in wishes.digest
+        return Drop(row, "it goes into a digest" if later else "the person does not want it", digest=later)
     if notice.kind == "cancel" and not _told(unit, row, notice):
         return Drop(row, "the person was not told what is over")
     if stop := _unreachable(unit, channel, row, key, facts):
@@ -153,10 +160,17 @@ def _unreachable(
         return Drop(row, "there is no address for this channel", fails_over=True)
     if dead_digest(unit.site, channel.name, address) in facts.dead:
         return Drop(row, "the address is dead", fails_over=True)
-    moment = facts.moments.get(key[1]) if key[0] == "account" else None
+    moment = _quiet_until(unit, key, facts)
     if moment is not None and moment > unit.now and not row.urgent:
         return Hold(row, moment, "quiet hours")
     return None
+
+
+def _quiet_until(unit: UnitOfWork, key: tuple[str, int], facts: Facts) -> dt.datetime | None:
+    """Until when the recipient is not disturbed; contacts said nothing, so the usual hours hold."""
+    if key[0] == "contact":
+        return after_quiet(unit.now, *usual_quiet(unit), unit.site.timezone)
+    return facts.moments.get(key[1]) if key[0] == "account" else None
 
 
 def _facts(unit: UnitOfWork, channel: Channel, rows: Sequence[OutboxRow]) -> Facts:
@@ -195,12 +209,11 @@ def _public_ids(unit: UnitOfWork, ids: Mapping[str, set[int]]) -> dict[tuple[str
     return found
 
 
-def _takers(unit: UnitOfWork, channel: Channel, notice: Notice, rows: Sequence[OutboxRow]) -> set[int]:
+def _plan(unit: UnitOfWork, channel: Channel, notice: Notice, rows: Sequence[OutboxRow]) -> Plan:
+    """Which of the accounts still want the notice at once by this channel, and which in a digest."""
     ids = [r.recipient_id for r in rows if r.notice_id == notice.id and r.recipient_kind == "account"]
-    if not ids:
-        return set()
     personal = not regional(notice.audience)
-    return wanted(unit, ids, notice.topic, channel.name, notice.life, personal=personal)
+    return plan(unit, ids, notice.topic, (channel.name,), life=notice.life, personal=personal)
 
 
 def _told(unit: UnitOfWork, row: OutboxRow, notice: Notice) -> bool:

@@ -23,6 +23,7 @@ from keyun_notices.outbox.directory import bucket_of
 from keyun_notices.outbox.failover import bury, next_channel
 from keyun_notices.outbox.letters import Drop, Go, Hold, Verdict
 from keyun_notices.outbox.models import FAILED, UNCERTAIN
+from keyun_notices.preferences.services import collect
 
 #: The first pause after a failed attempt, doubled with each further one, in seconds.
 FIRST, LONGEST = 30.0, 3600.0
@@ -50,8 +51,11 @@ def settle(unit: UnitOfWork, known: Mapping[str, Channel], verdicts: Sequence[Ve
         elif isinstance(verdict, Drop):
             dropped = transitions.given_up(unit, verdict.row.id, verdict.state, verdict.reason)
             moved += dropped
+            row = verdict.row
             if dropped and verdict.fails_over:
-                next_channel(unit, known, verdict.row)
+                next_channel(unit, known, row)
+            if dropped and verdict.digest and row.notice_id is not None:
+                collect(unit, row.notice_id, [row.recipient_id])
     return moved
 
 

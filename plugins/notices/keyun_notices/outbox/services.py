@@ -27,6 +27,7 @@ from keyun_notices.outbox.models import (
     OutboxCount,
     OutboxRow,
 )
+from keyun_notices.relays.models import Relay
 
 #: Rows written with one statement.
 CHUNK = 1000
@@ -178,3 +179,14 @@ def oldest(unit: UnitOfWork) -> dict[str, dt.datetime]:
         OutboxRow.state.in_(WAITING), OutboxRow.not_before <= unit.now
     )
     return {c: at for c, at in unit.session.execute(query.group_by(OutboxRow.channel)) if at is not None}
+
+
+def due_count(unit: UnitOfWork) -> int:
+    """How many letters are due and have not gone. Open: a figure without a name in it."""
+    query = sa.select(sa.func.count()).where(OutboxRow.state.in_(WAITING), OutboxRow.not_before <= unit.now)
+    return int(unit.session.scalar(query) or 0)
+
+
+def relay_exists(unit: UnitOfWork, public_id: str) -> bool:
+    """Whether there is a relay of this id. Open: the operator asks at the command line."""
+    return unit.session.scalar(sa.select(Relay.id).where(Relay.public_id == public_id)) is not None

@@ -80,6 +80,10 @@ class SmsSchema(PaceSchema):
     later = fields.List(fields.String(), load_default=list)
     #: Codes that say: nothing now, because of the account, its quota or the gateway.
     busy = fields.List(fields.String(), load_default=list)
+    #: States in receipts that say: it arrived.
+    arrived = fields.List(fields.String(), load_default=lambda: ["delivered", "DELIVRD"])
+    #: States in receipts that are not final.
+    pending = fields.List(fields.String(), load_default=lambda: ["pending", "accepted", "enroute"])
     #: For how many seconds the gateway takes one id once only; 0 when it does not promise that.
     repeat_for = fields.Float(load_default=0.0, validate=validate.Range(0, 86_400))
     #: Where it says what became of an id, asked as JSON ``{"id": …}``; empty when it does not.

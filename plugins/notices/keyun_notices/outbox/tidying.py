@@ -50,9 +50,17 @@ def tidy(site: Site) -> None:
                 break
     with site.writing() as unit:
         session = unit.session
+        for row_id, reference in session.execute(_early()).all():
+            transitions.early(unit, row_id, reference)
         session.execute(sa.delete(DeadEndpoint).where(DeadEndpoint.at < unit.now - DEAD_FOR))
         session.execute(sa.delete(EarlyReceipt).where(EarlyReceipt.at < unit.now - EARLY_FOR))
         session.execute(sa.delete(WechatCode).where(WechatCode.good_until < unit.now))
+
+
+def _early() -> sa.Select[int, str]:
+    """Receipts that came in the very moment in which their letter was recorded, and missed each other."""
+    same = sa.and_(OutboxRow.provider == EarlyReceipt.provider, OutboxRow.reference == EarlyReceipt.reference)
+    return sa.select(OutboxRow.id, EarlyReceipt.reference).join(EarlyReceipt, same).limit(CHUNK)
 
 
 def _over(unit: UnitOfWork) -> list[int]:

@@ -105,12 +105,12 @@ def handed(unit: UnitOfWork, row_id: int, owner: str, reference: str, delivered:
         final = OutboxRow.state.in_((DELIVERED, BOUNCED))
         _change(unit, sa.and_(mine, final, OutboxRow.reference.is_(None)), **known)
     if reference:
-        _early(unit, row_id, reference[:120])
+        early(unit, row_id, reference[:120])
     return first
 
 
-def _early(unit: UnitOfWork, row_id: int, reference: str) -> None:
-    """Apply the receipt that came before the reference was known."""
+def early(unit: UnitOfWork, row_id: int, reference: str) -> None:
+    """Apply the receipt that came before the reference of a letter was known."""
     provider = sa.select(OutboxRow.provider).where(OutboxRow.id == row_id).scalar_subquery()
     taken = (
         sa.delete(EarlyReceipt)

@@ -162,15 +162,16 @@ def current(
     session: Session, attributes: Mapping[str, Attribute], user_ids: Collection[int]
 ) -> tuple[BitMap, dict[str, dict[Value, BitMap]]]:
     """Which of these accounts are open, and who of them has which value of each attribute."""
-    active = BitMap()
     found: dict[str, dict[Value, BitMap]] = {name: {} for name in attributes}
+    active = BitMap()
     for ids in batches(user_ids):
-        open_ = sa.select(User.id).where(User.id.in_(ids), User.active.is_(True))
-        active |= BitMap(session.connection().scalars(open_))
+        accounts = sa.select(User.id).where(User.id.in_(ids), User.active.is_(True))
+        here = BitMap(session.connection().scalars(accounts))
+        active |= here
         for reading in passes(attributes):
             query = reading.query().where(reading.attributes[0].user.in_(ids))
             for user_id, *columns in session.connection().execute(query):
-                if user_id not in active:
+                if user_id not in here:
                     continue
                 for attribute, value in zip(reading.attributes, columns, strict=True):
                     if value is not None:

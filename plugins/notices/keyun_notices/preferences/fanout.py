@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from keyun.accounts import User
 from keyun.db import is_sqlite
 from keyun.uow import UnitOfWork
+from keyun_notices.outbox.models import BOUNCED, DROPPED, FAILED, OutboxRow
 from keyun_notices.preferences.models import (
     AT_ONCE,
     KINDS,
@@ -36,6 +37,8 @@ __all__ = ["INBOX", "Plan", "cap", "caps", "collect", "due", "due_many", "next_d
 #: The channel that is always there: neither quiet hours nor caps concern it.
 INBOX = "inbox"
 CHUNK_BITS = 12
+#: States of letters that reached nobody.
+NOT_SENT = (BOUNCED, DROPPED, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +65,28 @@ def plan(
     *,
     life: bool = False,
     personal: bool = False,
+    notice_id: int | None = None,
 ) -> Plan:
     """Who of ``user_ids`` gets a notice of the topic ``name`` at once by each of ``channels``, and who later.
 
     One of the life-threat class (``life``) goes to everybody by every channel, whatever he asked for.
     ``personal`` says that it was chosen by more than the region: who refuses that gets no message.
+    With ``notice_id``, for whom it waits already goes on waiting: a fan-out that runs again decides anew
+    about others only.
     """
     # Open to the jobs of this plugin; nobody asks for it by page or API.
     if life:
         everybody = sorted(set(user_ids))
         return Plan({c: everybody for c in channels}, ())
     found = chosen(unit, user_ids, topic(unit.site, name), personal=personal)
+    waits = _waits(unit, notice_id, found) if notice_id is not None else frozenset()
     at_once: dict[str, list[int]] = {c: [] for c in channels}
     digest: list[int] = []
     for user_id in sorted(found):
         one = found[user_id]
-        if one.frequency == AT_ONCE:
+        if user_id in waits:
+            digest.append(user_id)
+        elif one.frequency == AT_ONCE:
             for channel in one.channels & at_once.keys():
                 at_once[channel].append(user_id)
         elif one.frequency in KINDS:
@@ -102,13 +111,38 @@ def wanted(
 
 
 def collect(unit: UnitOfWork, notice_id: int, user_ids: Sequence[int]) -> None:
-    """Keep a notice for the next digest of ``user_ids``, as :func:`plan` named them; again is harmless."""
+    """Keep a notice for the next digest of ``user_ids``, as :func:`plan` named them; again is harmless.
+
+    Who got it at once, or is about to, is left out: he may have changed his mind since.
+    """
+    got: set[int] = set()
+    for ids in _chunks(user_ids):
+        sent = sa.select(OutboxRow.recipient_id).where(
+            OutboxRow.notice_id == notice_id,
+            OutboxRow.recipient_kind == "account",
+            OutboxRow.state.not_in(NOT_SENT),
+            _within(OutboxRow.recipient_id, ids),
+        )
+        got.update(unit.session.scalars(sent))
     insert = sqlite.insert if is_sqlite(unit.session) else postgresql.insert
     rows = [
-        {"user_id": u, "notice_id": notice_id, "queued_at": unit.now, "digest_id": None} for u in user_ids
+        {"user_id": u, "notice_id": notice_id, "queued_at": unit.now, "digest_id": None, "channel": None}
+        for u in user_ids
+        if u not in got
     ]
     for start in range(0, len(rows), 1000):
         unit.session.execute(insert(DigestItem).on_conflict_do_nothing(), rows[start : start + 1000])
+
+
+def _waits(unit: UnitOfWork, notice_id: int, user_ids: Iterable[int]) -> frozenset[int]:
+    """For which of ``user_ids`` the notice stands in a digest, or waits for one."""
+    found: set[int] = set()
+    for ids in _chunks(user_ids):
+        query = sa.select(DigestItem.user_id).where(
+            DigestItem.notice_id == notice_id, _within(DigestItem.user_id, ids)
+        )
+        found.update(unit.session.scalars(query))
+    return frozenset(found)
 
 
 def chosen(

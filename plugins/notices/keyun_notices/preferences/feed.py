@@ -14,7 +14,7 @@ from keyun.errors import NotFound
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
 from keyun_notices.preferences.audience import chosen_by_region
-from keyun_notices.preferences.digests import active
+from keyun_notices.preferences.waiting import active
 from keyun_notices.publishing.models import Notice, NoticeRegion
 from keyun_notices.publishing.places import chain
 

@@ -75,7 +75,7 @@ def to_json(found: Preferences, available: Iterable[Way]) -> dict[str, Any]:
     return {
         "channels": sorted(found.channels),
         "available": [
-            {n: getattr(w, n) for n in ("name", "title", "title_en", "digests", "reaches")} for w in available
+            {n: getattr(w, n) for n in ("name", "title", "title_en", "reaches")} for w in available
         ],
         "topics": [
             topic_json(t.topic)

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from keyun.accounts import User
 from keyun.uow import UnitOfWork
-from keyun_notices.preferences.digests import contents
 from keyun_notices.preferences.models import DAILY, Digest
 from keyun_notices.preferences.optout import ACCOUNT, optout_headers, optout_token, optout_url
 from keyun_notices.preferences.topics import topic
+from keyun_notices.preferences.waiting import contents
 from keyun_notices.publishing.models import Notice
 
 
@@ -65,5 +65,5 @@ def _text(unit: UnitOfWork, found: Sequence[Notice], root: str) -> str:
             over = "已解除：" if notice.kind == "cancel" else ""
             lines.append(f"· {over}{notice.title}")
             if root:
-                lines.append(f"  {root}/notices/{notice.public_id}")
+                lines.append(f"  {root}/notices/inbox/{notice.public_id}")
     return "\n".join(lines).strip() + "\n"

@@ -98,6 +98,8 @@ class Digest(Model):
 class DigestItem(Model):
     """A notice that a person gets in a digest and not at once; it can stand in one digest only.
 
+    ``channel`` is the one by which that digest carries it.
+
     Written while the notice is fanned out, in the transaction that decides who gets it at once.
     """
 
@@ -113,6 +115,7 @@ class DigestItem(Model):
     )
     queued_at: Mapped[dt.datetime] = mapped_column(index=True)
     digest_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Digest.id, ondelete="CASCADE"), index=True)
+    channel: Mapped[str | None] = mapped_column(sa.String(20))
 
 
 class DigestRun(Model):

@@ -86,7 +86,6 @@ class WaySchema(Schema):
     name = fields.String(required=True)
     title = fields.String(required=True)
     title_en = fields.String(required=True)
-    digests = fields.Boolean(required=True)
     reaches = fields.Boolean(required=True)
 
 

@@ -9,26 +9,21 @@ from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_notices.outbox.directory import channels
 
-DIGEST = "digest"
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One channel as the page of preferences shows it; ``digests`` says whether it carries them."""
+    """One channel as the page of preferences shows it, and whether it reaches the person."""
 
     name: str
     title: str
     title_en: str
-    digests: bool
     reaches: bool = True
 
 
 def ways(site: Site) -> Mapping[str, Way]:
     """The channels for accounts that are configured here, in the order of the settings."""
     return {
-        name: Way(name, c.title, c.title_en, DIGEST in c.kinds)
-        for name, c in channels(site).items()
-        if "account" in c.kinds
+        name: Way(name, c.title, c.title_en) for name, c in channels(site).items() if "account" in c.kinds
     }
 
 
@@ -40,7 +35,6 @@ def ways_to(unit: UnitOfWork, user_id: int) -> list[Way]:
             w.name,
             w.title,
             w.title_en,
-            w.digests,
             user_id in known[w.name].reaches(unit, "account", [user_id]),
         )
         for w in ways(unit.site).values()

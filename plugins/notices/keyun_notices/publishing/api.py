@@ -43,7 +43,14 @@ def add(api: ApiBlueprint) -> None:
     operation(api, "/<uuid:public_id>", one, NoticeDetailSchema, "一条已发通知 / One notice sent")
     said = "解除通知 / Cancel a notice"
     operation(
-        api, "/<uuid:public_id>/cancel", cancel, NoticeSchema, said, body=CancelBody, methods=["POST"], status=201
+        api,
+        "/<uuid:public_id>/cancel",
+        cancel,
+        NoticeSchema,
+        said,
+        body=CancelBody,
+        methods=["POST"],
+        status=201,
     )
 
 
@@ -71,7 +78,7 @@ def one(public_id: uuid.UUID) -> dict[str, Any]:
 
 @requires("notices.notice.send")
 def cancel(body: dict[str, Any], public_id: uuid.UUID) -> dict[str, Any]:
-    """End the thread of a notice; whoever had been addressed finds one note instead. The answer is the note."""
+    """End the thread of a notice; who had been addressed finds one note instead. The answer is the note."""
     with writing() as unit:
         notice = services.sent(actor(), unit, str(public_id))
         return plain(services.cancel(actor(), unit, notice, body=body["body"]))

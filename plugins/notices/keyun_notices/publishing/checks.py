@@ -14,8 +14,6 @@ from keyun.accounts import Organization
 from keyun.content import MAX_BODY, MAX_TITLE
 from keyun.errors import Forbidden, Invalid
 from keyun.uow import UnitOfWork
-from keyun_notices.audience.expression import Expression, parse
-from keyun_notices.people.resident import attributes
 from keyun_notices.preferences.topics import topics
 from keyun_notices.publishing.draft import MOST_ATTACHMENTS, MOST_REFERENCES, MOST_REGIONS, Draft
 from keyun_notices.publishing.files import missing
@@ -40,8 +38,8 @@ class Place:
     organization_id: int | None = None
 
 
-def check(actor: Actor, unit: UnitOfWork, draft: Draft) -> Expression:
-    """The audience of ``draft``, once everything about it is right and allowed.
+def check(actor: Actor, unit: UnitOfWork, draft: Draft) -> None:
+    """Stop unless everything about ``draft`` but its audience is right and allowed.
 
     :raises Invalid: naming every field that is wrong.
     :raises Forbidden: when a region, an organization or the class of life threats is not the actor's.
@@ -52,9 +50,7 @@ def check(actor: Actor, unit: UnitOfWork, draft: Draft) -> Expression:
     if fields:
         raise Invalid(" ".join(m for found in fields.values() for m in found), fields)
     known(unit.site.regions, draft.regions, unit.today)
-    expression = parse(draft.audience, attributes(unit.site))
     _allowed(actor, unit, draft)
-    return expression
 
 
 def _complaints(unit: UnitOfWork, draft: Draft) -> Iterator[Complaint]:
@@ -91,7 +87,10 @@ def _allowed(actor: Actor, unit: UnitOfWork, draft: Draft) -> None:
 
 def _texts(draft: Draft) -> Iterator[Complaint]:
     if not KEY.fullmatch(draft.ikey):
-        yield "key", "编号为 1 至 160 个可见的英文字符，不含空格。 (A key has 1 to 160 visible ASCII characters.)"
+        yield (
+            "key",
+            "编号为 1 至 160 个可见的英文字符，不含空格。 (A key has 1 to 160 visible ASCII characters.)",
+        )
     if draft.kind not in KINDS:
         yield "kind", f"类型只能是 {'、'.join(KINDS)}。 (The kind is one of {', '.join(KINDS)}.)"
     if draft.kind != "cancel" and not draft.title.strip():
@@ -117,7 +116,10 @@ def _files(unit: UnitOfWork, draft: Draft) -> Iterator[Complaint]:
 def _moments(unit: UnitOfWork, draft: Draft) -> Iterator[Complaint]:
     for field, moment in (("starts_at", draft.starts_at), ("expires_at", draft.expires_at)):
         if moment is not None and (moment.tzinfo is None or abs(moment - unit.now) > LATEST):
-            yield field, "时刻须带时区，且在前后十年之内。 (A moment has an offset and lies within ten years.)"
+            yield (
+                field,
+                "时刻须带时区，且在前后十年之内。 (A moment has an offset and lies within ten years.)",
+            )
             return
     if draft.starts_at is not None and draft.expires_at is not None and draft.expires_at <= draft.starts_at:
         yield "expires_at", "截止须晚于开始。 (It must end after it starts.)"
@@ -141,4 +143,7 @@ def _bonds(draft: Draft) -> Iterator[Complaint]:
 
 def _topic(unit: UnitOfWork, draft: Draft) -> Iterator[Complaint]:
     if draft.kind != "cancel" and draft.topic not in (names := topics(unit.site)):
-        yield "topic", f"没有这个主题；可用的有 {'、'.join(names)}。 (Unknown topic; there are {', '.join(names)}.)"
+        yield (
+            "topic",
+            f"没有这个主题；可用的有 {'、'.join(names)}。 (Unknown topic; there are {', '.join(names)}.)",
+        )

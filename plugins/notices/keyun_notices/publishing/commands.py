@@ -62,7 +62,7 @@ def send(console: Console, file: Path, dry_run: bool, as_json: bool) -> None:
 @AS_JSON
 @pass_console
 def cancel(console: Console, name: str, body: str, as_json: bool) -> None:
-    """Cancel the notice NAME (its key or id) and its whole thread; a key may be cancelled before it arrives."""
+    """Cancel the notice NAME (its key or id) and its whole thread; a key may come before its notice."""
     with console.site.writing() as unit:
         which = services.named(unit, name) or name
         said = plain(services.cancel(system(), unit, which, body=body))
@@ -135,7 +135,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as e:
         raise Invalid(f"{file}: not JSON ({type(e).__name__}); correct it and send it again") from None
-    names = data.pop("attachments", []) if isinstance(data, Mapping) else None
+    names = data.pop("attachments", []) if isinstance(data, dict) else None
     if not isinstance(names, list) or not all(isinstance(n, str) and "\x00" not in n for n in names):
         raise Invalid(f'{file}: an object is expected, with "attachments" as a list of paths')
     return load(DraftSchema(), data), names

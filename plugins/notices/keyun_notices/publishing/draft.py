@@ -32,8 +32,8 @@ class Draft:
 
     ``ikey`` is the idempotency key: the same key with the same content is the notice that is there.
     ``kind`` is ``notice``, ``update`` or ``cancel``; the last two name in ``refers_to`` the keys of what they
-    speak of, which may arrive later. ``audience`` is an expression within ``regions``. ``organization`` is the
-    public id of the organization the sender speaks for. A cancellation needs no regions, and without
+    speak of, which may arrive later. ``audience`` is an expression within ``regions``. ``organization`` is
+    the public id of the organization the sender speaks for. A cancellation needs no regions, and without
     ``title`` it has that of what it cancels.
     """
 
@@ -55,7 +55,7 @@ class Draft:
     attachments: tuple[Kept, ...] = ()
 
     def body_hash(self) -> str:
-        """SHA-256 over everything but the key, in one spelling: order and repetition of lists do not count."""
+        """SHA-256 over everything but the key, in one spelling: the order of lists does not count."""
         said = {
             "title": self.title,
             "body": self.body,

@@ -64,7 +64,9 @@ def read(site: Site, attachment: Attachment) -> Path:
     """
     path = where(site, attachment.digest)
     if not path.is_file():
-        raise NotFound("附件的内容不在这里了，请联系发布单位。 (The content of this file is gone; ask who sent it.)")
+        raise NotFound(
+            "附件的内容不在这里了，请联系发布单位。 (The content of this file is gone; ask who sent it.)"
+        )
     return path
 
 
@@ -106,7 +108,8 @@ def _kind(content: bytes) -> tuple[str, tuple[str, ...]]:
     if _is_text(content):
         return TEXT, (".txt", ".md", ".csv")
     raise _refused(
-        "附件只收 PDF、PNG、JPEG、WebP 和纯文本（UTF-8）。", "Files are PDF, PNG, JPEG, WebP or plain text in UTF-8."
+        "附件只收 PDF、PNG、JPEG、WebP 和纯文本（UTF-8）。",
+        "Files are PDF, PNG, JPEG, WebP or plain text in UTF-8.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, cast
 
@@ -94,15 +94,38 @@ def drop(session: Session, notice_id: int) -> None:
     session.connection().execute(sa.delete(TABLE).where(TABLE.c.notice_id == notice_id))
 
 
-def holds(session: Session, bits: Any, user_id: int) -> sa.ColumnElement[bool]:
-    """The condition that the column ``bits`` of the user's chunk has his bit set, answered by the database."""
-    low = user_id & (CHUNK - 1)
-    if not is_sqlite(session):
-        return sa.func.get_bit(bits, low) == 1
+def bit(sqlite: bool, bits: Any, at: Mapping[str, Any] | None = None) -> sa.ColumnElement[bool]:
+    """The condition that ``bits`` of a user's chunk has his bit set.
+
+    ``at`` is what :func:`place` says of him; without it the statement is given that when it is executed.
+    """
+
+    def value(name: str, kind: Any) -> Any:
+        return sa.bindparam(name, type_=kind) if at is None else sa.literal(at[name], kind)
+
+    if not sqlite:
+        found: sa.ColumnElement[bool] = sa.func.get_bit(bits, value("bit", sa.BigInteger)) == sa.text("1")
+        return found
     # SQLite has no bits in blobs, but the hexadecimal digit that holds the bit is one of eight.
-    byte = sa.func.hex(sa.func.substr(bits, (low >> 3) + 1, 1))
-    digit = sa.func.substr(byte, 1 if low & 4 else 2, 1)
-    return digit.in_([d for n, d in enumerate(HEX) if n >> (low & 3) & 1])
+    # Where there is no row, hex() answers with an empty text, which instr() finds everywhere.
+    byte = sa.func.hex(sa.func.substr(bits, value("byte", sa.Integer), 1))
+    digit = sa.func.substr(byte, value("half", sa.Integer), 1)
+    return sa.and_(bits.is_not(None), sa.func.instr(value("digits", sa.String), digit) > sa.text("0"))
+
+
+def place(sqlite: bool, user_id: int) -> dict[str, int | str]:
+    """Where the bit of a user lies in the row of his chunk, as :func:`bit` asks for it."""
+    low = user_id & (CHUNK - 1)
+    if not sqlite:
+        return {"bit": low}
+    digits = "".join(d for n, d in enumerate(HEX) if n >> (low & 3) & 1)
+    return {"byte": (low >> 3) + 1, "half": 1 if low & 4 else 2, "digits": digits}
+
+
+def holds(session: Session, bits: Any, user_id: int) -> sa.ColumnElement[bool]:
+    """The condition that the column ``bits`` of the user's chunk has his bit set."""
+    sqlite = is_sqlite(session)
+    return bit(sqlite, bits, place(sqlite, user_id))
 
 
 def at(user_id: int) -> sa.ColumnElement[bool]:

@@ -39,7 +39,7 @@ def plain(notice: Notice) -> dict[str, Any]:
 
 
 def detailed(unit: UnitOfWork, notice: Notice) -> dict[str, Any]:
-    """A notice with its text, conditions and references; whoever hands it over has checked the right to it."""
+    """A notice with its text, conditions and references; the caller has checked the right to it."""
     codes = sa.select(NoticeRegion.region).where(NoticeRegion.notice_id == notice.id, NoticeRegion.given)
     refers = sa.select(Reference.refers_to).where(Reference.notice_id == notice.id)
     return plain(notice) | {

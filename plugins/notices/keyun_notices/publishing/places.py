@@ -12,7 +12,7 @@ COUNTRY = "100000"
 
 
 def chain(places: Tree, code: str | None, today: dt.date) -> list[str]:
-    """The codes at and above ``code``, and those of what a retired one means today; the country is the last."""
+    """The codes at and above ``code``, and of what a retired one means today; the country last."""
     if not code:
         return [COUNTRY]
     found = dict.fromkeys([*_above(code), *_above(_meaning(places, code, today))])

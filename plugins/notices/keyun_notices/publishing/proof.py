@@ -71,7 +71,7 @@ def prove(actor: Actor, unit: UnitOfWork, notice: Notice) -> Proof:
 
 
 def prove_person(actor: Actor, unit: UnitOfWork, notice: Notice, user: User) -> dict[str, Any]:
-    """Whether one person was addressed, under which pseudonym, and what his facts say of the conditions now."""
+    """Whether one person was addressed, under which pseudonym, and how the conditions stand now."""
     unit.require(actor, PROVE, notice)
     receipt = unit.session.get(Receipt, (user.id, notice.id))
     clause = explain(unit, user.id, notice)

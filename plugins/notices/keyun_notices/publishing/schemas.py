@@ -17,7 +17,8 @@ from keyun_notices.publishing.draft import MOST_ATTACHMENTS, MOST_REFERENCES, MO
 from keyun_notices.publishing.models import KINDS
 
 KEY_TEXT = validate.Regexp(
-    rf"^{KEY.pattern}\Z", error="编号为 1 至 160 个可见的英文字符。 (A key has 1 to 160 visible ASCII characters.)"
+    rf"^{KEY.pattern}\Z",
+    error="编号为 1 至 160 个可见的英文字符。 (A key has 1 to 160 visible ASCII characters.)",
 )
 PUBLIC_ID = validate.Regexp(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 #: Base64 of what one request may hold.
@@ -62,7 +63,9 @@ class DraftSchema(Form):
     link = fields.String(load_default=None, allow_none=True, validate=validate.Length(8, 500))
     life = fields.Boolean(load_default=False)
     regions = fields.List(RegionCode(), load_default=list, validate=validate.Length(max=MOST_REGIONS))
-    audience = fields.Dict(load_default=lambda: {"all": []}, metadata={"description": "人群条件 / an expression"})
+    audience = fields.Dict(
+        load_default=lambda: {"all": []}, metadata={"description": "人群条件 / an expression"}
+    )
     starts_at = Moment(load_default=None, allow_none=True)
     expires_at = Moment(load_default=None, allow_none=True)
     refers_to = fields.List(
@@ -96,14 +99,20 @@ class NoticeSchema(Schema):
     kind = fields.String(required=True)
     topic = fields.String(required=True)
     title = fields.String(required=True)
-    state = fields.String(required=True, metadata={"description": "scheduled, published, superseded or cancelled"})
+    state = fields.String(
+        required=True, metadata={"description": "scheduled, published, superseded or cancelled"}
+    )
     life = fields.Boolean(required=True)
     region = fields.String(required=True, allow_none=True)
     starts_at = fields.AwareDateTime(required=True)
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
     published_at = fields.AwareDateTime(required=True, allow_none=True)
-    addressed = fields.Integer(required=True, metadata={"description": "发布时的人数 / people at that moment"})
-    erased = fields.Integer(required=True, metadata={"description": "其中已注销的人数 / of them, erased since"})
+    addressed = fields.Integer(
+        required=True, metadata={"description": "发布时的人数 / people at that moment"}
+    )
+    erased = fields.Integer(
+        required=True, metadata={"description": "其中已注销的人数 / of them, erased since"}
+    )
 
 
 class NoticeDetailSchema(NoticeSchema):

@@ -50,10 +50,11 @@ def publish(actor: Actor, unit: UnitOfWork, draft: Draft) -> Notice:
     :raises Conflict: when the key stands for another content already; nothing changes then.
     """
     unit.require(actor, SEND)
+    expression = parse(draft.audience, attributes(unit.site))
     found = _there(actor, unit, draft)
     if found is not None:
         return found
-    expression = check(actor, unit, draft)
+    check(actor, unit, draft)
     hold(unit)
     check_references(actor, unit, draft)
     notice = _insert(actor, unit, draft)
@@ -122,7 +123,7 @@ def named(unit: UnitOfWork, name: str) -> Notice | None:
 
 
 def addressed(unit: UnitOfWork, notice: Notice) -> BitMap:
-    """The frozen audience: ids of those who were addressed, but for those erased since. Open: for services."""
+    """The frozen audience: ids of those who were addressed, but for those erased since. Open to services."""
     return frozen.thaw(unit.session, [notice.id])
 
 

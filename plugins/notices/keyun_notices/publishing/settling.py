@@ -51,7 +51,7 @@ def settle_thread(unit: UnitOfWork, notice: Notice, actor: Actor) -> None:
 
 
 def announce(unit: UnitOfWork, notice: Notice, actor: Actor) -> None:
-    """From now on ``notice`` is visible: write it into the log, and hand it to the channels unless it has run out."""
+    """From now on ``notice`` is visible: write it into the log, and hand it to the channels."""
     notice.published_at = notice.published_at or unit.now
     said = {"addressed": notice.addressed, "digest": notice.digest, "body_hash": notice.body_hash}
     unit.record("notice.published", "notice", notice.id, actor, **said, definition=notice.definition)
@@ -118,7 +118,9 @@ def _references(unit: UnitOfWork, ids: Sequence[int]) -> dict[int, set[str]]:
 
 
 def _told(notice: Notice, refers_to: frozenset[str]) -> Told:
-    sender: Hashable = notice.sender_id if notice.sender_id is not None else ("", notice.by_system or notice.id)
+    sender: Hashable = (
+        notice.sender_id if notice.sender_id is not None else ("", notice.by_system or notice.id)
+    )
     # The seal is written when a notice enters; one that was hidden while it waited never does.
     live = bool(notice.digest)
     return Told(notice.id, notice.ikey, notice.kind == "cancel", refers_to, live, sender)
@@ -170,14 +172,14 @@ def _describe(note: Notice, ended: Sequence[Notice]) -> None:
 def _regions(unit: UnitOfWork, note: Notice, ids: Iterable[int]) -> None:
     """The note applies where those applied that it ended."""
     query = sa.select(NoticeRegion.region, sa.func.max(sa.cast(NoticeRegion.given, sa.Integer)))
-    rows = unit.session.execute(query.where(NoticeRegion.notice_id.in_(ids)).group_by(NoticeRegion.region)).all()
+    rows = unit.session.execute(
+        query.where(NoticeRegion.notice_id.in_(ids)).group_by(NoticeRegion.region)
+    ).all()
     unit.session.execute(sa.delete(NoticeRegion).where(NoticeRegion.notice_id == note.id))
     values = [{"region": code, "notice_id": note.id, "given": bool(given)} for code, given in rows]
     if values:
         unit.session.execute(sa.insert(NoticeRegion), values)
     note.region = root(outermost(code for code, given in rows if given))
-
-
 
 
 def _contacts(unit: UnitOfWork, note: Notice, ids: Sequence[int]) -> None:

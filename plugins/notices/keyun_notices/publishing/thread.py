@@ -14,7 +14,7 @@ PUBLISHED, SUPERSEDED, CANCELLED = "published", "superseded", "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One message of a thread. ``live`` is False while it waits for its moment; ``sender`` says whose it is."""
+    """One message of a thread. ``live`` is False while it waits for its moment, ``sender`` is whose it is."""
 
     id: int
     ikey: str

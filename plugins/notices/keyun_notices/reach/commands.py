@@ -44,6 +44,7 @@ def lines(found: Reach) -> list[str]:
         f"  confirmed         {_figure(a.confirmed)}",
         f"contacts addressed  {_figure(c.addressed)}{forgotten}",
         *(f"  {_channel(x)}" for x in c.channels),
+        f"  confirmed         {_figure(c.confirmed)}",
         f"relays asked        {r.asked}",
         f"  told              {r.told}",
         f"  confirmed         {r.confirmed}",

@@ -74,6 +74,7 @@ class ContactsSchema(Schema):
     addressed = fields.Nested(FigureSchema, required=True)
     erased = fields.Integer(required=True, strict=True)
     channels = fields.List(fields.Nested(ChannelSchema), required=True)
+    confirmed = fields.Nested(FigureSchema, required=True)
 
 
 class RelaysSchema(Schema):

@@ -10,6 +10,7 @@ from keyun.access import Actor
 from keyun.errors import NotFound
 from keyun.uow import UnitOfWork
 from keyun_notices.contacts.addressing import audience, roots
+from keyun_notices.contacts.receipts import confirmed
 from keyun_notices.inbox.models import Receipt
 from keyun_notices.outbox.services import Counts, counts
 from keyun_notices.publishing.models import Notice
@@ -86,7 +87,12 @@ def _contacts(
     unit: UnitOfWork, notice: Notice, living: Residents | None, letters: Sequence[Counts]
 ) -> Contacts:
     addressed, erased = audience(unit, notice.id)
-    return Contacts(figure(addressed, living), erased, _channels("contact", living, letters))
+    return Contacts(
+        addressed=figure(addressed, living),
+        erased=erased,
+        channels=_channels("contact", living, letters),
+        confirmed=figure(confirmed(unit, notice.id), living),
+    )
 
 
 def _channels(kind: str, living: Residents | None, letters: Sequence[Counts]) -> tuple[Channel, ...]:

@@ -48,11 +48,15 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Contacts:
-    """People without an account who are told by phone; whether they looked, nobody knows."""
+    """People without an account who are told by phone; ``confirmed`` are those who answered.
+
+    Whether somebody looked who did not answer, nobody knows, so there is no number for it.
+    """
 
     addressed: Figure
     erased: int
     channels: tuple[Channel, ...]
+    confirmed: Figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,12 @@ class Phones:
         """Write down a consent of each number."""
         with self.site.writing() as unit:
             for n in numbers:
-                data = {"phone": number(n), "region": region, "consented_on": day, "evidence": "登记表第 1 页"}
+                data = {
+                    "phone": number(n),
+                    "region": region,
+                    "consented_on": day,
+                    "evidence": "登记表第 1 页",
+                }
                 services.record_consent(system(), unit, data)
 
     def sms(self, n: int, text: str) -> str | None:

@@ -26,7 +26,9 @@ def consents(phones: Phones, n: int) -> list[tuple[bool, str, str]]:
     """What is on record about a number: given or not, how, for which region."""
     owner = phones.of(n).id
     with phones.site.reading() as unit:
-        rows = unit.session.scalars(sa.select(Consent).where(Consent.contact_id == owner).order_by(Consent.id))
+        rows = unit.session.scalars(
+            sa.select(Consent).where(Consent.contact_id == owner).order_by(Consent.id)
+        )
         return [(c.given, c.way, c.region) for c in rows]
 
 
@@ -37,7 +39,9 @@ def test_a_text_with_a_region_makes_a_contact(phones: Phones) -> None:
     assert consents(phones, 1) == [(True, "sms", DANLENG)]
 
 
-@pytest.mark.parametrize(("text", "asks"), [("DY", "没有认出地区"), ("订阅 眉山", "您指的是哪里"), ("订阅 火星", "没有认出")])
+@pytest.mark.parametrize(
+    ("text", "asks"), [("DY", "没有认出地区"), ("订阅 眉山", "您指的是哪里"), ("订阅 火星", "没有认出")]
+)
 def test_an_unclear_region_is_asked_for_and_nobody_is_signed_up(phones: Phones, text: str, asks: str) -> None:
     answer = phones.sms(1, text)
     assert answer is not None and asks in answer
@@ -62,7 +66,12 @@ def test_one_number_is_one_contact_however_often_and_however_it_joins(phones: Ph
     phones.sms(1, "DY 511424")
     phones.join(1, region=DONGPO)
     with phones.site.writing() as unit:
-        data = {"phone": f"+86 {number(1)}", "region": DONGPO, "consented_on": "2026-01-02", "evidence": "再次"}
+        data = {
+            "phone": f"+86 {number(1)}",
+            "region": DONGPO,
+            "consented_on": "2026-01-02",
+            "evidence": "再次",
+        }
         services.record_consent(system(), unit, data)
     assert [c.region for c in phones.all()] == [DONGPO]
     assert len(consents(phones, 1)) == 3
@@ -105,7 +114,14 @@ def test_a_withdrawal_leaves_a_record_without_the_number(phones: Phones) -> None
     found = phones.of(1)
     assert (found.phone, found.state) == (None, "withdrawn")
     with phones.site.reading() as unit:
-        tables = ("notices_contact", "notices_consent", "notices_joining", "notices_allowance", "core_event", "core_job")
+        tables = (
+            "notices_contact",
+            "notices_consent",
+            "notices_joining",
+            "notices_allowance",
+            "core_event",
+            "core_job",
+        )
         for table in tables:
             text = str(unit.session.execute(sa.text(f"SELECT * FROM {table}")).all())
             assert number(1) not in text, table
@@ -138,7 +154,9 @@ def test_somebody_may_join_again_by_text_right_after_he_said_stop(phones: Phones
     [{"phone": "110"}, {"region": "999999"}, {"consented_on": "2999-01-01"}, {"consented_on": "gestern"},
      {"evidence": ""}, {"consented_on": "0001-01-01"}, {"evidence": "x" * 501}, {"phone": None}],
 )  # fmt: skip
-def test_a_consent_needs_a_number_a_region_a_day_and_what_shows_it(phones: Phones, wrong: dict[str, Any]) -> None:
+def test_a_consent_needs_a_number_a_region_a_day_and_what_shows_it(
+    phones: Phones, wrong: dict[str, Any]
+) -> None:
     data = {"phone": number(1), "region": DONGPO, "consented_on": "2026-01-02", "evidence": "登记表"} | wrong
     with pytest.raises(Invalid), phones.site.writing() as unit:
         services.record_consent(system(), unit, data)
@@ -167,7 +185,9 @@ def test_a_contact_of_a_retired_county_gets_what_is_for_its_successor(phones: Ph
 
 
 @pytest.mark.parametrize("form", [number(1), f"+86{number(1)}"])
-def test_whoever_has_an_account_with_that_number_is_addressed_there_and_not_twice(phones: Phones, form: str) -> None:
+def test_whoever_has_an_account_with_that_number_is_addressed_there_and_not_twice(
+    phones: Phones, form: str
+) -> None:
     phones.join(1, 2)
     phones.push.person("an", phone=form)
     phones.push.publish("n1", contacts=True)
@@ -207,7 +227,9 @@ def test_a_set_of_numbers_is_read_as_it_was_kept(push: Push, ids: set[int], afte
     with push.site.writing() as unit:
         unit.session.execute(sa.delete(AddressedContact))
         assert bits.keep(unit.session, AddressedContact, notice.id, sorted(ids)) == len(ids)
-        assert list(bits.read(unit.session, AddressedContact, notice.id, after)) == sorted(i for i in ids if i > after)
+        assert list(bits.read(unit.session, AddressedContact, notice.id, after)) == sorted(
+            i for i in ids if i > after
+        )
         assert bits.count(unit.session, AddressedContact, notice.id) == len(ids)
         assert bits.holds(unit.session, AddressedContact, notice.id, 7) is (7 in ids)
         for one in sorted(ids)[:3]:
@@ -276,7 +298,9 @@ def test_events_tell_what_happened_without_a_number(phones: Phones) -> None:
     phones.sms(1, "DY 511402")
     phones.sms(1, "退订")
     with phones.site.reading() as unit:
-        rows = unit.session.scalars(sa.select(Event).where(Event.subject_type == "notices.contact").order_by(Event.id))
+        rows = unit.session.scalars(
+            sa.select(Event).where(Event.subject_type == "notices.contact").order_by(Event.id)
+        )
         names = [e.name for e in rows]
     assert names == ["contact.joined", "contact.moved", "contact.withdrawn"]
 

@@ -1,4 +1,4 @@
-"""Four numbers that are never one: addressed, handed over, shown, confirmed; accounts, contacts, relays apart."""
+"""Four numbers that are never one: addressed, handed over, shown, confirmed; each kind apart."""
 
 from __future__ import annotations
 
@@ -45,17 +45,26 @@ def case(push: Push) -> Push:
     push.publish("n1", contacts=True, relays=True)
     notice = push.notice("n1").id
     contacts = [c.id for c in phones.all()]
-    letters = {"delivered": ("account", push.people["an"], "mail"), "bounced": ("account", push.people["bo"], "mail"),
-               "queued": ("account", push.people["cai"], "mail"), "handed-over": ("account", push.people["an"], "sms")}  # fmt: skip
-    states = {("contact", contacts[0], "sms"): "delivered", ("contact", contacts[1], "sms"): "failed",
-              ("contact", contacts[2], "sms"): "handed-over", ("relay", relays.rows["horn"].id, "webhook"): "delivered"}  # fmt: skip
-    states |= {key: state for state, key in letters.items()}
+    states = {
+        ("account", push.people["an"], "mail"): "delivered",
+        ("account", push.people["bo"], "mail"): "bounced",
+        ("account", push.people["cai"], "mail"): "queued",
+        ("account", push.people["an"], "sms"): "handed-over",
+        ("contact", contacts[0], "sms"): "delivered",
+        ("contact", contacts[1], "sms"): "failed",
+        ("contact", contacts[2], "sms"): "handed-over",
+        ("relay", relays.rows["horn"].id, "webhook"): "delivered",
+    }
     with push.site.writing() as unit:
         put(unit, [Delivery(notice, kind, number, channel) for kind, number, channel in states])
         for (kind, number, channel), state in states.items():
             unit.session.execute(
                 sa.update(OutboxRow)
-                .where(OutboxRow.recipient_kind == kind, OutboxRow.recipient_id == number, OutboxRow.channel == channel)
+                .where(
+                    OutboxRow.recipient_kind == kind,
+                    OutboxRow.recipient_id == number,
+                    OutboxRow.channel == channel,
+                )
                 .values(state=state)
             )
         now = unit.now
@@ -89,10 +98,15 @@ def test_every_number_of_a_constructed_case_is_right(case: Push) -> None:
     by = {x.name: (x.handed_over.people, x.delivered.people, x.failed, x.waiting) for x in a.channels}
     assert by == {"mail": (2, 1, 1, 1), "sms": (1, 0, 0, 0)}
     assert c.addressed.people == 4
-    assert [(x.name, x.handed_over.people, x.delivered.people, x.failed) for x in c.channels] == [("sms", 2, 1, 1)]
+    assert [(x.name, x.handed_over.people, x.delivered.people, x.failed) for x in c.channels] == [
+        ("sms", 2, 1, 1)
+    ]
     assert (r.asked, r.told, r.confirmed) == (3, 1, 2)
     assert e.people.people == 300
-    assert [(p.region, p.relays, p.estimated.people) for p in e.places] == [(DONGPO, 1, 250), (DANLENG, 1, 50)]
+    assert [(p.region, p.relays, p.estimated.people) for p in e.places] == [
+        (DONGPO, 1, 250),
+        (DANLENG, 1, 50),
+    ]
 
 
 def test_nothing_in_the_value_adds_kinds_or_stages_up(case: Push) -> None:
@@ -119,7 +133,11 @@ def test_shares_are_of_the_dated_residents_of_the_regions_of_the_notice(case: Pu
     population(case, (MEISHAN, "2020-11-01", 3000), (DONGPO, "2020-11-01", 1000), (MEISHAN, "2010-11-01", 99))
     found = reach(case)
     assert found.residents is not None
-    assert (found.residents.people, found.residents.on.isoformat(), found.residents.source) == (3000, "2020-11-01", "普查")
+    assert (found.residents.people, found.residents.on.isoformat(), found.residents.source) == (
+        3000,
+        "2020-11-01",
+        "普查",
+    )
     assert found.accounts.addressed.share == pytest.approx(3 / 3000)
     assert found.contacts.addressed.share == pytest.approx(4 / 3000)
     assert found.estimated.people.share == pytest.approx(300 / 3000)

@@ -63,7 +63,8 @@ class Relays:
     def population(self, **people: int) -> None:
         """Residents of regions, each key an ``r`` and a code."""
         rows = [
-            {"code": code[1:], "on": dt.date(2020, 11, 1), "people": n, "source": "普查"} for code, n in people.items()
+            {"code": code[1:], "on": dt.date(2020, 11, 1), "people": n, "source": "普查"}
+            for code, n in people.items()
         ]
         with self.site.writing() as unit:
             importers.write(system(), unit, list(enumerate(rows, 1)))

@@ -92,6 +92,7 @@ def _digests() -> None:
         sa.Column("notice_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("queued_at", MOMENT, nullable=False),
         sa.Column("digest_id", sa.Integer(), nullable=True),
+        sa.Column("channel", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["digest_id"],
             ["notices_digest.id"],

@@ -25,7 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in (
         "notices_population", "notices_statement", "notices_passed", "notices_addressed_relay",
-        "notices_relay", "notices_contact_audience", "notices_addressed_contact", "notices_allowance",
+        "notices_relay", "notices_contact_receipt", "notices_contact_audience", "notices_addressed_contact", "notices_allowance",
         "notices_joining", "notices_consent", "notices_contact",
     ):  # fmt: skip
         op.drop_table(name)
@@ -114,6 +114,21 @@ def _contacts() -> None:
         sa.PrimaryKeyConstraint("notice_id", name=op.f("pk_notices_contact_audience")),
         _notice("notices_contact_audience"),
     )
+    op.create_table(
+        "notices_contact_receipt",
+        sa.Column("notice_id", sa.Integer(), nullable=False),
+        sa.Column("contact_id", sa.Integer(), nullable=False),
+        _moment("confirmed_at"),
+        sa.PrimaryKeyConstraint("notice_id", "contact_id", name=op.f("pk_notices_contact_receipt")),
+        _notice("notices_contact_receipt"),
+        sa.ForeignKeyConstraint(
+            ["contact_id"],
+            ["notices_contact.id"],
+            name=op.f("fk_notices_contact_receipt_contact_id_notices_contact"),
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index(op.f("ix_notices_contact_receipt_contact_id"), "notices_contact_receipt", ["contact_id"])
 
 
 def _chunks(table: str) -> None:

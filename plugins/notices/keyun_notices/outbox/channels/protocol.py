@@ -116,7 +116,8 @@ class Limit:
 #: ``Undeliverable`` of :mod:`keyun.messages` may be raised instead and mean all of them. Any other failure
 #: counts as :class:`Unknown` for all: nobody can tell how far it came.
 Send = Callable[[Site, Sequence[Letter]], Sequence[Result]]
-#: What became of the letter with a key: Handed when the provider has it, Later when it never came, or Unknown.
+#: What became of the letter with a key: Handed when the provider has it, Later when it never came, or
+#: Unknown.
 Ask = Callable[[Site, str], Result]
 #: The addresses of recipients of one kind (account, contact, relay) by their ids; who has none is left out.
 Reaches = Callable[[UnitOfWork, str, Sequence[int]], Mapping[int, str]]
