@@ -11,7 +11,7 @@ compared with what numpy counts while the records are made.
 from __future__ import annotations
 
 import datetime as dt
-import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ from keyun_usage.grouping import as_number
 from keyun_usage.layout import END, RECORDS, REGISTERED, START, WORD, block
 from keyun_usage.models import Counter, People
 from keyun_usage.reading import DTYPE
-from keyun_usage.spool import ROTATE_BYTES, SUFFIX
+from keyun_usage.spool import ROTATE_BYTES, SUFFIX, Spool
 
 Array = npt.NDArray[Any]
 PLUGIN = "usage"
@@ -45,7 +45,8 @@ RECORDS_OF_YEAR, PEOPLE_OF_YEAR = 71_190_000, 18_940_000
 QUICK = 71
 FIRST, DAYS = dt.date(2025, 1, 1), 365
 CHANNELS = ("web", "phone", "api", "feed", "kiosk")
-SHARES = (0.22, 0.58, 0.05, 0.05, 0.10)
+#: Of a hundred records.
+SHARES = (22, 58, 5, 5, 10)
 SHANGHAI = 8 * 3600
 BLOCK = 50_000
 
@@ -73,6 +74,20 @@ def counties(site: Site) -> list[int]:
     return found
 
 
+def corpus(folder: Path, codes: list[int], size: int, people: int) -> Truth:
+    """The records of ``folder``, made unless they are there."""
+    kept = folder / f"truth-{size}-{people}.npz"
+    if not kept.is_file():
+        truth = make(folder / "spool", codes, size, people)
+        np.savez(kept, times=truth.times, months=np.packbits(truth.months, axis=1), bounds=truth.bounds)
+    held = np.load(kept)
+    months = np.unpackbits(held["months"], axis=1, count=people).astype(bool)
+    truth = Truth(codes, held["times"], months, held["bounds"], records=size)
+    truth.files = sorted((folder / "spool").glob("*" + SUFFIX))
+    truth.bytes = sum(p.stat().st_size for p in truth.files)
+    return truth
+
+
 def make(folder: Path, codes: list[int], size: int, people: int) -> Truth:
     """Write ``size`` records of exactly ``people`` people below ``folder``, day by day."""
     random = np.random.default_rng(20261124)
@@ -84,7 +99,7 @@ def make(folder: Path, codes: list[int], size: int, people: int) -> Truth:
         codes, np.zeros((DAYS, len(codes), len(CHANNELS)), np.int64), np.zeros((12, people), bool), bounds
     )
     once = random.permutation(np.arange(people, dtype=np.uint32))
-    codes_of = np.array(codes, dtype=np.uint32)
+    codes_of, of_hundred = np.array(codes, dtype=np.uint32), np.repeat(np.arange(len(CHANNELS)), SHARES)
     writer = Writer(folder)
     for day in range(DAYS):
         number = size * (day + 1) // DAYS - size * day // DAYS
@@ -98,11 +113,12 @@ def make(folder: Path, codes: list[int], size: int, people: int) -> Truth:
         records["item"] = random.integers(1, 77_001, number)
         # Account numbers begin with 1.
         records["person"] = person + 1
-        channel = random.choice(len(CHANNELS), number, p=SHARES)
+        channel = of_hundred[random.integers(0, 100, number)]
         records["channel"] = channel + 1
         records["agent"], records["subject"] = len(CHANNELS) + 1, len(CHANNELS) + 2
         records["flags"] = REGISTERED
-        np.add.at(truth.times[day], (county, channel), 1)
+        cells = county.astype(np.int32) * len(CHANNELS) + channel
+        truth.times[day] = np.bincount(cells, minlength=truth.times[day].size).reshape(truth.times[day].shape)
         month = (FIRST + dt.timedelta(days=day)).month - 1
         truth.months[month, person] = True
         writer.add(records)
@@ -155,7 +171,7 @@ def measured(site: Site, database: str, truth: Truth) -> Iterator[Row]:
     spool.mkdir(parents=True)
     paths = [spool / p.name for p in truth.files]
     for source, path in zip(truth.files, paths, strict=True):
-        os.link(source, path)
+        shutil.copyfile(source, path)
     cpu = time.process_time()
     seconds, done = timed(lambda: sum(folding.fold_file(site, p) for p in paths))
     cpu = time.process_time() - cpu
@@ -165,6 +181,7 @@ def measured(site: Site, database: str, truth: Truth) -> Iterator[Row]:
     yield Row(f"{database}: counters and bitmaps", (stored(site) - before) / 1e6, "MB", "bar 60 MB")
     yield Row(f"{database}: figures that differ from numpy", wrong(site, truth), "", "bar 0")
     yield from quarters(site, database, truth)
+    yield noted(site)
     start = time.perf_counter()
     for path in paths:
         folding.archive_if_complete(site, path)
@@ -177,6 +194,17 @@ def measured(site: Site, database: str, truth: Truth) -> Iterator[Row]:
         f"{raw / done:.2f} bytes a record, {raw / 1e6:.0f} MB",
     )
     yield from forgetting(site, database)
+
+
+def noted(site: Site) -> Row:
+    """What a request pays for one opening."""
+    spool = Spool(site.runtime.instance / "noted", site.runtime.clock)
+    start = time.perf_counter()
+    for number in range(100_000):
+        spool.note(1_795_500_000, 511424, 7, number, ("web", "browser", "popsci.article"), REGISTERED)
+    seconds = time.perf_counter() - start
+    spool.close()
+    return Row("one opening appended, within the request", seconds / 100_000 * 1e6, "µs")
 
 
 def stored(site: Site) -> float:
@@ -256,7 +284,7 @@ def forgetting(site: Site, database: str) -> Iterator[Row]:
     )
 
 
-def measure(size: int, people: int, names: list[str], folder: Path) -> Iterator[Row]:
+def measure(size: int, people: int, names: list[str], folder: Path, kept: Path) -> Iterator[Row]:
     """Every figure, on one corpus and a fresh instance for each database."""
     databases = Databases(folder / "databases")
     databases.folder.mkdir()
@@ -268,7 +296,7 @@ def measure(size: int, people: int, names: list[str], folder: Path) -> Iterator[
         site = Site.open(Runtime(config.load(instance, {})))
         site.plugins.raise_faults()
         if truth is None:
-            truth = make(folder / "corpus", counties(site), size, people)
+            truth = corpus(kept, counties(site), size, people)
             yield Row(f"{len(truth.counties)} counties: raw records in the spool", truth.bytes / 1e6, "MB")
         yield from measured(site, database, truth)
         site.runtime.close()
@@ -280,6 +308,7 @@ def measure(size: int, people: int, names: list[str], folder: Path) -> Iterator[
 def main() -> None:
     """Run the command line."""
     options = parser("Fold a year of usage and ask for distinct people.")
+    options.add_argument("--corpus", type=Path, help="keep the records in this folder, for the next run")
     options.add_argument("--part", type=int, default=1, help="only a PARTth of records and people (1)")
     options.add_argument("--quick", action="store_true", help=f"a {QUICK}th of the records")
     options.add_argument(
@@ -289,7 +318,9 @@ def main() -> None:
     part = QUICK if given.quick else given.part
     with tempfile.TemporaryDirectory() as temporary:
         size, people = RECORDS_OF_YEAR // part, PEOPLE_OF_YEAR // part
-        rows = list(measure(size, people, given.database.split(","), Path(temporary)))
+        folder = Path(temporary)
+        kept = given.corpus or folder / "corpus"
+        rows = list(measure(size, people, given.database.split(","), folder, kept))
     report("usage", rows, given.json)
 
 

@@ -41,7 +41,7 @@ from keyun.uow import UnitOfWork
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
 
-PLUGINS = ("marketplace", "popsci", "emergency", "bayu_bridge")
+PLUGINS = ("marketplace", "popsci", "emergency", "bayu_bridge", "notices")
 SITE = {
     "operator": "演示省科学技术协会", "contact": "028-00000000", "icp": "演示ICP备00000000号-1",
     "police": "演示公网安备 51000000000000号", "demo": True,
@@ -218,7 +218,8 @@ def fill(site: Site) -> dict[str, str]:
         ]
         for file in [*own, *sorted(site.plugins.demo(), key=lambda f: f.weight)]:
             assert run(site, site.importers[file.importer], file.path, system()).failed == 0
-    records = write(site, people(site))
+    who = people(site)
+    records = write(site, who) | push(site, who)
     Worker(site).drain()
     return records
 
@@ -293,6 +294,45 @@ def review_of(item: Content) -> str:
     assert session is not None
     query = sa.select(Review.public_id).where(Review.content_id == item.id, Review.state == "open")
     return session.scalars(query).one()
+
+
+def push(site: Site, who: Mapping[str, Actor]) -> dict[str, str]:
+    """A notice with its files and its successor, a contact, a relay, a call, and a link that refuses."""
+    from keyun_notices.contacts.services import record_consent
+    from keyun_notices.eligibility import services as calls
+    from keyun_notices.inbox.services import look
+    from keyun_notices.preferences.optout import ACCOUNT, optout_token
+    from keyun_notices.publishing import services as notices
+    from keyun_notices.publishing.draft import Draft
+    from keyun_notices.publishing.files import keep
+    from keyun_notices.relays.services import add
+
+    admin, here = who["admin"], {"region": "511402"}
+    with site.reading() as unit:
+        kept = keep(admin, unit, "路线.txt", "往两侧山坡走。".encode())
+        asker = unit.session.get_one(User, who["asker"].user_id)
+        token = optout_token(site, ACCOUNT, asker.public_id, topic="awards")
+    with site.writing() as unit:
+        first = Draft("demo-1", title="演示：周五停水", body="上午九点到十一点。", regions=("511402",))
+        notices.publish(admin, unit, first)
+        text = "## 改期\n\n改到周六，见 [说明](https://example.org/)。"
+        later = Draft(
+            "demo-2", title="演示：停水改期", body=text, kind="update", refers_to=("demo-1",),
+            regions=("511402",), attachments=(kept,), link="https://example.org/", contacts=True, relays=True,
+        )  # fmt: skip
+        notice = notices.publish(admin, unit, later)
+        consent = {"phone": "13800000000", "consented_on": "2026-01-01", "evidence": "演示登记表"}
+        contact = record_consent(admin, unit, consent | here)
+        relay, key = add(admin, unit, {"kind": "person", "name": "演示网格", "manager": "asker", **here})
+        audience = {"attribute": "level", "from": 2}
+        values = {"kind": "award", "title": "演示：青年科技奖", "audience": audience, "summary": "公开申报。"}
+        call = calls.create(admin, unit, values | here)
+        draft = calls.create(admin, unit, values | here | {"title": "演示：草拟的申报"})
+        calls.publish(admin, unit, call)
+        ids = {"notice": notice, "contact": contact, "relay": relay, "call": call, "call-draft": draft}
+        found = {name: row.public_id for name, row in ids.items()}
+        file = look(who["asker"], unit, notice.public_id).attachments[0].public_id
+    return found | {"relay-key": key, "optout": token, "notice-file": file}
 
 
 def first_records(app: Flask) -> dict[str, str]:

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 Visit = Callable[..., "BrowserContext"]
 NEED = "合作社的柑橘园发现叶片黄化斑驳，怀疑是黄龙病，想请专家来诊断并制定木虱防控方案"
-SCRIPTLESS = ("/search?q=柑橘", "/marketplace/", f"/marketplace/match?text={NEED}", "/popsci/", "/emergency/")
+SCRIPTLESS = (
+    "/search?q=柑橘", "/marketplace/", f"/marketplace/match?text={NEED}", "/popsci/", "/emergency/",
+    "/notices/feed",
+)  # fmt: skip
 KEYBOARD = ("/", "/search?q=柑橘", "/marketplace/offers", "/marketplace/needs/{need}", "/popsci/", "/login",
-            "/account", "/marketplace/needs/new", "/review", "/popsci/new")  # fmt: skip
+            "/account", "/marketplace/needs/new", "/review", "/popsci/new", "/notices/",
+            "/notices/preferences", "/notices/profile")  # fmt: skip
 #: What a keyboard must reach, in the order of the page; what is folded away is reached when it is open.
 TABBABLE = """() => [...document.querySelectorAll(
         "a[href], button, input, select, textarea, summary, [tabindex='0']")]

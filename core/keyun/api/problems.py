@@ -21,6 +21,7 @@ from keyun.forms import complaint
 log = logging.getLogger(__name__)
 PREFIX = "/api/"
 TYPE = "application/problem+json"
+TOO_DEEP = "JSON 嵌套太深。 (The JSON is nested too deeply.)"
 FAULT = (
     "系统出错了，已记录；请稍后再试，或把 instance 编号告诉管理员。"
     " (Something broke and was logged; try later, or give the operator the number in `instance`.)"
@@ -67,6 +68,8 @@ def problem(error: Exception) -> Response:
         return _expected(error)
     if isinstance(error, HTTPException):
         return _protocol(error)
+    if isinstance(error, RecursionError) and "decoding a JSON" in str(error):
+        return answer(400, TOO_DEEP)
     log.error("unexpected error on %s %s", request.method, request.path, exc_info=error)
     return _busy() if isinstance(error, OperationalError) else answer(500, FAULT)
 

@@ -89,29 +89,31 @@ OUTCOMES = ("pass", "warn", "fail")
 class ReviewCheck:
     """What a machine found in a text under review: ``name`` says what was looked at, ``text`` what was found.
 
-    Both are 「中文 (English)」. The ``outcome`` is ``pass``, ``warn`` or ``fail``; it advises reviewers
-    and decides nothing.
+    Both are 「中文 (English)」; ``detail`` is what the text itself says, such as a link. The ``outcome``
+    is ``pass``, ``warn`` or ``fail``; it advises reviewers and decides nothing.
     """
 
     name: str
     outcome: str
     text: str
+    detail: str = ""
 
     def __post_init__(self) -> None:
-        if self.outcome not in OUTCOMES or not isinstance(self.name, str) or not isinstance(self.text, str):
+        texts = (self.name, self.text, self.detail)
+        if self.outcome not in OUTCOMES or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"a check has a name, one of {OUTCOMES} and a text, not {self.outcome!r}")
 
     @classmethod
-    def passed(cls, name: str, text: str) -> ReviewCheck:
+    def passed(cls, name: str, text: str, detail: str = "") -> ReviewCheck:
         """Nothing is wrong."""
-        return cls(name, "pass", text)
+        return cls(name, "pass", text, detail)
 
     @classmethod
-    def warned(cls, name: str, text: str) -> ReviewCheck:
+    def warned(cls, name: str, text: str, detail: str = "") -> ReviewCheck:
         """A reviewer should look at this."""
-        return cls(name, "warn", text)
+        return cls(name, "warn", text, detail)
 
     @classmethod
-    def failed(cls, name: str, text: str) -> ReviewCheck:
+    def failed(cls, name: str, text: str, detail: str = "") -> ReviewCheck:
         """This should not become public as it is."""
-        return cls(name, "fail", text)
+        return cls(name, "fail", text, detail)

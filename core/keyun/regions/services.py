@@ -91,6 +91,10 @@ class Tree:
         low, high = subtree(code)
         return [p for c, p in sorted(self._by_code.items()) if low <= c <= high and p.kind != "retired"]
 
+    def retired(self) -> list[str]:
+        """The codes that no longer exist, in order."""
+        return sorted(c for c, p in self._by_code.items() if p.kind == "retired")
+
     def resolve(self, code: str, on: dt.date) -> Resolution:
         """Return what ``code`` means on the day ``on``, following successors, else the parent.
 

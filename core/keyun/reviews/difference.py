@@ -17,7 +17,7 @@ MOST_WORDS = 600
 #: So many equal lines stay around a change.
 AROUND = 1
 #: Chinese is compared sign by sign, other languages word by word.
-PIECE = re.compile(r"[A-Za-z0-9]+|\s+|.", re.DOTALL)
+PIECE = re.compile(r"https?://[^\s()（）]+|[A-Za-z0-9]+|\s+|.", re.DOTALL)
 GAP = "…"
 
 

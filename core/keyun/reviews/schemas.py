@@ -65,6 +65,7 @@ class CheckSchema(Schema):
     name = fields.String(required=True)
     outcome = fields.String(required=True, validate=validate.OneOf(OUTCOMES))
     text = fields.String(required=True)
+    detail = fields.String(required=True)
 
 
 class RemarkSchema(Schema):

@@ -25,8 +25,8 @@ from keyun.uow import UnitOfWork
 from keyun.web.context import actor, reading, site, writing
 
 Answer = str | Response | tuple[str, int]
-#: Fields that the page shows as the text itself.
-TEXTS = ("title", "summary", "body")
+#: Fields that the page shows in a way of their own.
+TEXTS = ("title", "summary", "body", "region")
 FILTERS = ("mine", "unclaimed", "overdue", "type", "region")
 
 

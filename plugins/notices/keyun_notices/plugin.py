@@ -196,3 +196,4 @@ class NoticesPlugin(Plugin):
     def keyun_fragment(self, place: str, context: Mapping[str, object]) -> Iterable[Fragment]:
         if place == "account":
             yield Fragment(Markup(render_template("notices/preferences_account.html")), 30)
+            yield from relay_views.account()

@@ -97,6 +97,7 @@ def review_checks(draft: Draft) -> Iterator[ReviewCheck]:
         return
     text, name = f"{draft.title}\n{draft.summary}\n{draft.body}", "夸大用语 (Exaggeration)"
     if found := [words for words in EXAGGERATIONS if words in text]:
-        yield ReviewCheck.warned(name, f"文中有：{'、'.join(found)}")
+        text = "有谁也做不到的承诺。 (It promises what nobody can keep.)"
+        yield ReviewCheck.warned(name, text, "、".join(found))
     else:
-        yield ReviewCheck.passed(name, "没有发现")
+        yield ReviewCheck.passed(name, "没有发现。 (Nothing found.)")

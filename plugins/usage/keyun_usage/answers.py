@@ -21,6 +21,7 @@ def report_data(made: Report, unit: UnitOfWork) -> dict[str, Any]:
     return {
         "region": made.region,
         "name": name(made.region),
+        "note": made.note,
         "start": made.start,
         "end": made.end,
         "as_of": made.as_of,

@@ -55,6 +55,8 @@ def report(
 def _print(made: services.Report, name: str, lines: list[dict[str, object]]) -> None:
     as_of = made.as_of.isoformat(timespec="minutes") if made.as_of else "nothing folded yet"
     click.echo(f"{name} {made.start} to {made.end}; as of {as_of}")
+    if made.note:
+        click.echo(made.note)
     share = made.anonymous_share
     click.echo(f"person-times {made.total.counted:,}, by visitors {'-' if share is None else f'{share:.1%}'}")
     d = made.distinct

@@ -89,6 +89,7 @@ class ReportSchema(Schema):
 
     region = fields.String(required=True)
     name = fields.String(required=True)
+    note = fields.String(required=True, metadata={"description": "what became of a retired code"})
     start = fields.Date(required=True, data_key="from")
     end = fields.Date(required=True, data_key="to")
     as_of = Moment(required=True, allow_none=True)

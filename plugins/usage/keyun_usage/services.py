@@ -15,7 +15,7 @@ from keyun.access import Actor
 from keyun.content import Opening
 from keyun.errors import Invalid
 from keyun.plugins import Permission
-from keyun.regions import level, subtree
+from keyun.regions import contains, level, subtree
 from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_usage import folding, places, storing
@@ -116,6 +116,8 @@ class Report:
     #: Records that could not be written or read, and processes that were killed, in the whole system.
     lost: int = 0
     killed: int = 0
+    #: What became of the code that was asked for.
+    note: str = ""
 
     @property
     def anonymous_share(self) -> float | None:
@@ -152,9 +154,10 @@ def report(actor: Actor, unit: UnitOfWork, region: str, start: dt.date, end: dt.
     """The figures of ``region`` and everything below it from ``start`` to ``end``, both included."""
     unit.require(actor, READ, Where(region))
     check_period(unit, region, start, end)
-    # A retired code stands for what took its place.
-    place = unit.site.regions.resolve(region, unit.today).place.code
-    made = Report(place, start, end, unit.session.scalar(sa.select(Progress.at)))
+    # A retired code stands for what took its place, which may lie elsewhere.
+    meant = unit.site.regions.resolve(region, unit.today)
+    unit.require(actor, READ, Where(meant.place.code))
+    made = Report(meant.place.code, start, end, unit.session.scalar(sa.select(Progress.at)), note=meant.note)
     _add_times(unit, made)
     _add_people(unit, made)
     losses = sa.select(sa.func.coalesce(sa.func.sum(Part.lost), 0), sa.func.count().filter(Part.killed))
@@ -182,7 +185,8 @@ def _add_times(unit: UnitOfWork, made: Report) -> None:
     words, known = storing.texts(unit.session), rules(unit.site)
     excluded: Tally[tuple[str, int]] = Tally()
     spans: dict[str, tuple[int, int]] = {}
-    for row in unit.session.execute(_sums(made)):
+    here = Codes.of(unit, made.region)
+    for row in unit.session.execute(_sums(made, here)):
         rule, counts = words.get(row.rule, "?"), row.verdict == 0
         first, last = spans.get(rule, (row.first, row.last))
         spans[rule] = min(first, row.first), max(last, row.last)
@@ -191,15 +195,14 @@ def _add_times(unit: UnitOfWork, made: Report) -> None:
             continue
         if not counts:
             excluded[rule, row.verdict] += row.users + row.visitors
-        _tally(made, row, words, counts)
+        _tally(made, row, here.child(row.region), words, counts)
     for rule, (first, last) in sorted(spans.items()):
         made.rules.append(Used(rule, as_day(first), as_day(last), behind(known, rule)))
     for (rule, verdict), records in sorted(excluded.items()):
         made.excluded.append(_reason(behind(known, rule), rule, verdict, records))
 
 
-def _sums(made: Report) -> Any:
-    low, high = (int(code) for code in subtree(made.region))
+def _sums(made: Report, here: Codes) -> Any:
     keys = (Counter.region, Counter.channel, Counter.subject, Counter.rule, Counter.verdict)
     return (
         sa.select(
@@ -210,12 +213,12 @@ def _sums(made: Report) -> Any:
             sa.func.max(Counter.day).label("last"),
         )
         .where(Counter.day.between(as_number(made.start), as_number(made.end)))
-        .where(sa.or_(Counter.region.between(low, high), Counter.region == UNKNOWN))
+        .where(sa.or_(here.within(Counter.region), Counter.region == UNKNOWN))
         .group_by(*keys)
     )
 
 
-def _tally(made: Report, row: Any, words: Mapping[int, str], counts: bool) -> None:
+def _tally(made: Report, row: Any, child: str, words: Mapping[int, str], counts: bool) -> None:
     users, visitors = int(row.users), int(row.visitors)
     made.total = made.total.plus(users, visitors, counts)
     for found, key in (
@@ -223,7 +226,6 @@ def _tally(made: Report, row: Any, words: Mapping[int, str], counts: bool) -> No
         (made.by_subject, words.get(row.subject, "?")),
     ):
         found[key] = found.get(key, Times()).plus(users, visitors, counts)
-    child = child_of(made.region, f"{row.region:06d}")
     times, people = made.by_place.get(child, (Times(), 0))
     made.by_place[child] = (times.plus(users, visitors, counts), people)
 
@@ -233,6 +235,41 @@ def _reason(rule: Rule | None, rule_id: str, verdict: int, records: int) -> Excl
         return Excluded(rule_id, str(verdict), f"原因 {verdict}", f"reason {verdict}", records)
     reason = rule.reasons[verdict - 1]
     return Excluded(rule_id, reason.code, reason.title, reason.title_en, records)
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """The codes whose figures are those of one place.
+
+    A province or a city is what lay below it on each day, so its prefix. A county is the same place under
+    its older codes, so those that were retired in its favour belong to it.
+    """
+
+    region: str
+    older: Mapping[int, str]
+
+    @classmethod
+    def of(cls, unit: UnitOfWork, region: str) -> Codes:
+        """The codes of ``region``, and what the retired ones among them are called today."""
+        tree = unit.site.regions
+        older = {}
+        for code in tree.retired():
+            now = tree.resolve(code, unit.today).place.code
+            if contains(region, now) and level(now) == level(code) == "county":
+                older[int(code)] = now
+        return cls(region, older)
+
+    def within(self, column: Any) -> sa.ColumnElement[bool]:
+        """The condition for figures of this place."""
+        low, high = (int(code) for code in subtree(self.region))
+        found: sa.ColumnElement[bool] = column.between(low, high)
+        if level(self.region) == "county" and self.older:
+            found = sa.or_(found, column.in_(list(self.older)))
+        return found
+
+    def child(self, code: int) -> str:
+        """The place right below that ``code`` belongs to, by the name it has today."""
+        return child_of(self.region, self.older.get(code, f"{code:06d}"))
 
 
 def child_of(outer: str, inner: str) -> str:
@@ -251,11 +288,12 @@ def child_of(outer: str, inner: str) -> str:
 def _add_people(unit: UnitOfWork, made: Report) -> None:
     """Unite the bitmaps of all months that the period touches, for the whole and for each place below."""
     first, last = as_number(made.start) // 100, as_number(made.end) // 100
-    rows = people_rows(unit, made.region, first, last)
+    here = Codes.of(unit, made.region)
+    rows = people_rows(unit, here, first, last)
     gone = storing.bitmap(folding.forgotten(unit))
     below: dict[str, list[BitMap]] = {}
     for region, _rule, _removed, bits in rows:
-        below.setdefault(child_of(made.region, f"{region:06d}"), []).append(BitMap.deserialize(bits))
+        below.setdefault(here.child(region), []).append(BitMap.deserialize(bits))
     united = {child: BitMap.union(*sets) - gone for child, sets in below.items()}
     for child, people in united.items():
         times, _ = made.by_place.get(child, (Times(), 0))
@@ -275,12 +313,11 @@ def distinct(actor: Actor, unit: UnitOfWork, region: str, first: int, last: int)
 
 
 def people_rows(
-    unit: UnitOfWork, region: str, first: int, last: int
+    unit: UnitOfWork, here: Codes, first: int, last: int
 ) -> Sequence[tuple[int, int, int, bytes]]:
-    """Region, rule, removed and bits of every stored month from ``first`` to ``last`` below ``region``."""
-    low, high = (int(code) for code in subtree(region))
+    """Region, rule, removed and bits of every stored month from ``first`` to ``last`` in one place."""
     query = sa.select(People.region, People.rule, People.removed, People.bits).where(
-        People.month.between(first, last), People.region.between(low, high)
+        People.month.between(first, last), here.within(People.region)
     )
     return [(r.region, r.rule, r.removed, r.bits) for r in unit.session.execute(query)]
 

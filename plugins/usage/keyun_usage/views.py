@@ -67,8 +67,10 @@ def _titles() -> dict[str, str]:
 
 def _default() -> Asked:
     """The home place of the reader, and the last thirty days."""
-    today = reading().today
-    region = default_region() or services.default_region(actor(), reading())
+    unit, here = reading(), default_region()
+    today = unit.today
+    allowed = here is not None and site().access.allows(actor(), services.READ, services.Where(here))
+    region = here if here and allowed else services.default_region(actor(), unit)
     return region, today - dt.timedelta(days=29), today
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -207,9 +208,9 @@ def test_two_reviewers_at_once_come_to_one_result(desk: Desk, author: Actor) -> 
     for _ in range(3):
         number = desk.submit(author)
         answers = at_once(
-            lambda n=number: judge(desk, people[0], n),
-            lambda n=number: judge(desk, people[1], n, "reject", "不合适"),
-            lambda n=number: judge(desk, people[2], n, "changes", "请改"),
+            partial(judge, desk, people[0], number),
+            partial(judge, desk, people[1], number, "reject", "不合适"),
+            partial(judge, desk, people[2], number, "changes", "请改"),
         )
         assert answers.count(Conflict) == 2
         (state,) = [a for a in answers if a is not Conflict]
@@ -238,7 +239,7 @@ def test_a_change_and_an_approval_at_once_never_publish_an_unread_text(desk: Des
             with desk.site.writing() as unit:
                 return change(author, unit, find(author, unit, Content, item), {"body": text}).state
 
-        at_once(lambda n=number, v=seen: judge(desk, reviewer, n, version=v), rewrite)
+        at_once(partial(judge, desk, reviewer, number, version=seen), rewrite)
         found = desk.item(number)
         assert found.state == "submitted" or found.body == FORM["body"]
 

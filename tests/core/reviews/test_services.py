@@ -84,7 +84,8 @@ def test_the_claims_of_a_closed_account_are_free(desk: Desk, author: Actor) -> N
     one, other = desk.reviewers("one", "other")
     closed, erased = desk.submit(author), desk.submit(author)
     gone = desk.person("gone", ("reviewer", "511400"))
-    act(desk, claim, one, closed), act(desk, claim, gone, erased)
+    act(desk, claim, one, closed)
+    act(desk, claim, gone, erased)
     with desk.site.writing() as unit:
         deactivate_user(system(), unit, unit.session.get_one(User, one.user_id))
         erase(system(), unit, unit.session.get_one(User, gone.user_id))

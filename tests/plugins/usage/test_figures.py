@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from keyun.access import Actor, anonymous, system
@@ -17,6 +18,7 @@ from keyun.errors import Forbidden, Invalid
 from keyun.site import Site
 from keyun.testing import Browser, MakeApp, browse, make_item, make_user
 from keyun_usage import places, services
+from keyun_usage.models import Counter, People
 from keyun_usage.services import child_of
 from tests.plugins.usage.conftest import CHENGDU, DONGPO, NOON, Usage, Use
 
@@ -230,3 +232,24 @@ def test_disabling_usage_leaves_the_others_alone_and_its_figures_stay(year: Usag
     assert list((instance / "usage" / "spool").glob("*")) == []
     with again.reading() as unit:
         assert services.report(system(), unit, "510000", dt.date(2026, 7, 1), LAST).total.counted == 7
+
+
+def test_a_county_keeps_its_past_under_an_older_code_and_a_role_is_asked_where_it_leads(usage: Usage) -> None:
+    usage.write(Use(1, region=513402), Use(2, region=513401))
+    usage.fold()
+    with usage.site.writing() as unit:
+        # What was counted while the old code was in force.
+        unit.session.execute(sa.update(Counter).where(Counter.region == 513402).values(region=513425))
+        unit.session.execute(sa.update(People).where(People.region == 513402).values(region=513425))
+    for region in ("513402", "513425"):
+        made = usage.report(region)
+        assert (made.region, made.total.counted, made.distinct.people) == ("513402", 1, 1)
+        assert bool(made.note) is (region == "513425")
+    city = usage.report("513400")
+    assert {code: (t.counted, n) for code, (t, n) in city.by_place.items()} == {
+        "513401": (1, 1),
+        "513402": (1, 1),
+    }
+    old_only = Actor(user_id=1, grants=(("staff", "513425"),))
+    with usage.site.reading() as unit, pytest.raises(Forbidden):
+        services.report(old_only, unit, "513425", FIRST, LAST)

@@ -17,7 +17,8 @@ from keyun_notices.publishing.draft import MOST_REGIONS, Kept
 MOST = 400_000
 #: What is typed on the page of the message; boxes that are not ticked are missing.
 TEXTS = (
-    "topic", "title", "body", "link", "starts_at", "expires_at", "contacts", "relays", "life", "life_sure",
+    "topic", "title", "body", "link", "organization", "starts_at", "expires_at", "contacts", "relays",
+    "life", "life_sure",
 )  # fmt: skip
 EVERYBODY: Mapping[str, Any] = {"all": []}
 

@@ -17,6 +17,7 @@ from keyun.regions import contains
 from keyun.uow import UnitOfWork
 from keyun_notices.audience.evaluate import evaluate
 from keyun_notices.audience.expression import EVERYBODY, Expression, Within, leaves, parse
+from keyun_notices.audience.places import Settled
 from keyun_notices.audience.trial import Caution, Counted, trial
 from keyun_notices.compose.convert import SEPARATORS, Field
 from keyun_notices.people.resident import attributes as attributes_of
@@ -81,9 +82,14 @@ def check_scope(actor: Actor, unit: UnitOfWork, scope: Sequence[str]) -> None:
 def check_audience(unit: UnitOfWork, audience: Any) -> Expression:
     """The expression that ``audience`` is.
 
-    :raises Invalid: naming the place in it.
+    :raises Invalid: naming the place in it, or a region code that is in no table.
     """
-    return parse(audience, attributes_of(unit.site))
+    expression = parse(audience, attributes_of(unit.site))
+    places = Settled(unit.site.regions, unit.today)
+    for leaf in leaves(expression):
+        if isinstance(leaf, Within):
+            places.asked(leaf.codes, leaf.on)
+    return expression
 
 
 def dry_run(actor: Actor, unit: UnitOfWork, scope: Sequence[str], audience: Any, salt: str) -> Tried:

@@ -41,6 +41,7 @@ class MessageForm(Form):
     title = Text("标题", MOST_TITLE, least=2)
     body = Text("正文", MOST_BODY, least=1)
     link = Text("链接", MOST_LINK)
+    organization = Text("单位", 36)
     starts_at = Text("何时发出", 16)
     expires_at = Text("何时失效", 16)
     contacts = fields.Boolean(load_default=False)
@@ -62,6 +63,7 @@ class Message:
     contacts: bool
     relays: bool
     life: bool
+    organization: str | None = None
 
 
 def message(typed: Mapping[str, str], topics: Collection[str], zone: ZoneInfo, now: dt.datetime) -> Message:
@@ -95,7 +97,7 @@ def message(typed: Mapping[str, str], topics: Collection[str], zone: ZoneInfo, n
         )
     return Message(
         values["topic"], values["title"], values["body"], link or None, starts, expires,
-        values["contacts"], values["relays"], values["life"],
+        values["contacts"], values["relays"], values["life"], values["organization"] or None,
     )  # fmt: skip
 
 

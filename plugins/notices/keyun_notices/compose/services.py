@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from keyun.access import Actor
+from keyun.accounts import Organization
 from keyun.errors import Invalid
 from keyun.uow import UnitOfWork
 from keyun_notices.compose.carried import Carried, new_key, sign, unsign
@@ -49,7 +50,12 @@ def begin(actor: Actor, unit: UnitOfWork, update: str = "") -> Carried:
 def _update_of(actor: Actor, unit: UnitOfWork, notice: Notice) -> Carried:
     unit.require(actor, CHANGE, notice)
     query = sa.select(NoticeRegion.region).where(NoticeRegion.notice_id == notice.id, NoticeRegion.given)
+    speaks = notice.organization_id if notice.organization_id in actor.organizations else None
     text = {
+        "organization": unit.session.scalar(
+            sa.select(Organization.public_id).where(Organization.id == speaks)
+        )
+        or "",
         "topic": notice.topic,
         "title": notice.title,
         "body": notice.body,
@@ -72,6 +78,15 @@ def region_groups(actor: Actor, unit: UnitOfWork) -> list[Group]:
 def topics_of(unit: UnitOfWork) -> Mapping[str, Topic]:
     """What a notice can be about; open to everyone."""
     return topics(unit.site)
+
+
+def organizations(actor: Actor, unit: UnitOfWork) -> Mapping[str, str]:
+    """The names of the organizations that ``actor`` acts for, by their public ids."""
+    unit.require(actor, SEND)
+    query = sa.select(Organization.public_id, Organization.name).where(
+        Organization.id.in_(actor.organizations)
+    )
+    return {public_id: name for public_id, name in unit.session.execute(query.order_by(Organization.name))}
 
 
 def understood(unit: UnitOfWork, carried: Carried) -> Message:
@@ -109,6 +124,7 @@ def publish_carried(actor: Actor, unit: UnitOfWork, carried: Carried) -> Notice:
             starts_at=said.starts_at,
             expires_at=said.expires_at,
             refers_to=refers,
+            organization=said.organization,
             contacts=said.contacts,
             relays=said.relays,
             attachments=unsign(unit.site, carried.kept),

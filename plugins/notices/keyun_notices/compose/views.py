@@ -100,11 +100,7 @@ def _asked(carried: Carried, do: str) -> Asked:
     """Read the page of the audience and press its button ``do``."""
     carried = replace(carried, scope=tuple(dict.fromkeys(request.form.getlist("scope"))))
     asked = _from_json(carried, do) if request.form.get("mode") == "json" else _from_form(carried, do)
-    try:
-        dryrun.check_scope(actor(), reading(), carried.scope)
-    except Invalid as e:
-        return replace(asked, wrong={**asked.wrong, "scope": str(e)})
-    return asked
+    return replace(asked, wrong={**asked.wrong, **_outside(carried)})
 
 
 def _from_form(carried: Carried, do: str) -> Asked:
@@ -148,10 +144,25 @@ def _judged(audience: Any) -> dict[str, str]:
 
 def _shown(carried: Carried) -> Asked:
     """The page of the audience as ``carried`` has it: the form when it fits, else the JSON."""
-    builder = from_json(carried.audience, dryrun.fields_of(reading(), _language()))
+    wrong = _judged(carried.audience)
+    builder = None if wrong else from_json(carried.audience, dryrun.fields_of(reading(), _language()))
     if builder is None:
-        return Asked(carried, Builder(), _pretty(carried.audience), _judged(carried.audience))
+        return Asked(carried, Builder(), _pretty(carried.audience), wrong)
     return Asked(carried, builder)
+
+
+def _outside(carried: Carried) -> dict[str, str]:
+    try:
+        dryrun.check_scope(actor(), reading(), carried.scope)
+    except Invalid as e:
+        return {"scope": str(e)}
+    return {}
+
+
+def _no_longer(carried: Carried) -> Answer | None:
+    """The first page when the audience is not right any more, as after a role was taken back; else None."""
+    wrong = {**_judged(carried.audience), **_outside(carried)}
+    return (_audience_page(replace(_shown(carried), wrong=wrong)), Invalid.status) if wrong else None
 
 
 def _audience_page(asked: Asked) -> str:
@@ -180,6 +191,8 @@ def _at_message(carried: Carried, do: str) -> Answer:
     carried = replace(carried, text={k: v for k, v in typed.items() if v})
     ticked, files = request.form.getlist("keep"), request.files.getlist("attachments")
     carried, refused = services.keep_files(actor(), reading(), carried, ticked, files)
+    if (again := _no_longer(carried)) is not None:
+        return again
     if refused:
         error = Invalid(" ".join(refused), {"attachments": refused})
         return _message_page(carried, error), error.status
@@ -205,6 +218,7 @@ def _message_page(carried: Carried, error: Invalid | None = None, preview: str |
         preview=preview,
         tried=_tried(carried),
         topics=services.topics_of(reading()),
+        organizations=services.organizations(actor(), reading()),
         kept=services.files_of(reading(), carried),
         most_file=_size(_most_upload()),
     )
@@ -214,11 +228,13 @@ def _message_page(carried: Carried, error: Invalid | None = None, preview: str |
 
 
 def _at_confirm(carried: Carried, do: str) -> Answer:
-    if do == "anew":
-        return _confirm_page(replace(carried, ikey=carrying.new_key()))
-    if do != "publish":
+    if (again := _no_longer(carried)) is not None:
+        return again
+    if do not in ("anew", "publish"):
         return _message_page(carried)
     try:
+        if do == "anew":
+            return _confirm_page(replace(carried, ikey=carrying.new_key()))
         with writing() as unit:
             notice = services.publish_carried(actor(), unit, carried)
             state, public_id = notice.state, notice.public_id
@@ -238,6 +254,7 @@ def _confirm_page(carried: Carried, error: KeyunError | None = None) -> str:
         draft=carried,
         draft_json=carried.dump(),
         said=message,
+        organizations=services.organizations(actor(), reading()),
         message=str(error) if error else "",
         taken=taken,
         tried=_tried(carried),

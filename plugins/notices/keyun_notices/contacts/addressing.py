@@ -1,9 +1,6 @@
-"""Whom a notice reaches without an account: frozen with it, asked for again when it is sent."""
+"""Whom a notice reaches without an account, frozen with it; the outbox asks for the number when it sends."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from itertools import islice
 
 import sqlalchemy as sa
 
@@ -51,25 +48,6 @@ def freeze_contacts(unit: UnitOfWork, notice: Notice) -> int:
     count = bits.keep(unit.session, AddressedContact, notice.id, unit.session.scalars(query).all())
     unit.session.add(ContactAudience(notice_id=notice.id, addressed=count, erased=0))
     return count
-
-
-def contacts_of(unit: UnitOfWork, notice: Notice, after: int = 0, limit: int = 1000) -> Sequence[int]:
-    """Up to ``limit`` ids of contacts that ``notice`` was addressed to, ascending, after ``after``.
-
-    Also those who withdrew since: :func:`endpoint` has no address for them. Open: for the outbox.
-    """
-    return list(islice(bits.read(unit.session, AddressedContact, notice.id, after), limit))
-
-
-def endpoint(unit: UnitOfWork, contact_id: int, channel: str) -> str | None:
-    """Where a contact is reached by ``channel`` at this moment; None once consent is withdrawn.
-
-    Open: for the outbox, which asks right before it hands over.
-    """
-    if channel != "sms":
-        return None
-    query = sa.select(Contact.phone).where(Contact.id == contact_id, Contact.state == ACTIVE)
-    return unit.session.scalar(query)
 
 
 def audience(unit: UnitOfWork, notice_id: int) -> tuple[int, int]:

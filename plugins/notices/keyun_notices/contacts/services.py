@@ -15,13 +15,11 @@ from keyun.forms import load
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
 from keyun_notices.contacts import bits, receipts, sms
-from keyun_notices.contacts.addressing import contacts_of, endpoint, freeze_contacts
 from keyun_notices.contacts.allowance import take
 from keyun_notices.contacts.consent import CONTACT, Given, agree, find, withdraw
 from keyun_notices.contacts.models import (
     ACTIVE,
     FILE,
-    LINK,
     SMS,
     STAFF,
     AddressedContact,
@@ -39,15 +37,11 @@ from keyun_notices.publishing.models import Notice
 __all__ = [
     "contact",
     "contacts",
-    "contacts_of",
-    "endpoint",
     "forget",
-    "freeze_contacts",
     "held",
     "history",
     "opt_in_by_sms",
     "record_consent",
-    "withdraw_by_link",
     "withdraw_contact",
 ]
 
@@ -130,11 +124,6 @@ def withdraw_contact(actor: Actor, unit: UnitOfWork, public_id: str) -> bool:
     """Withdraw for somebody who asked staff to; False when it was done already."""
     unit.require(actor, MANAGE)
     return withdraw(actor, unit, contact(actor, unit, public_id).id, STAFF)
-
-
-def withdraw_by_link(unit: UnitOfWork, contact_id: int) -> bool:
-    """Withdraw by a signed link; open, because whoever calls has checked the signature."""
-    return withdraw(anonymous(), unit, contact_id, LINK)
 
 
 def opt_in_by_sms(unit: UnitOfWork, phone: str, text: str) -> str | None:

@@ -24,6 +24,7 @@ from keyun_notices.outbox.channels.protocol import Channel
 from keyun_notices.outbox.directory import channels
 from keyun_notices.outbox.failover import bury, next_channel
 from keyun_notices.outbox.models import BOUNCED, DELIVERED, EarlyReceipt, OutboxRow
+from keyun_notices.outbox.services import SEND_JOB
 from keyun_notices.preferences.optout import ACCOUNT, honour, optout_token
 
 #: How long +86 is; numbers of accounts stand with or without it.
@@ -81,7 +82,8 @@ def _bounced(unit: UnitOfWork, known: Mapping[str, Channel], row: OutboxRow, sai
         address = channel.reaches(unit, kind, [number]).get(number) if number is not None else None
         if address is not None:
             bury(unit, channel, row, address, said.reason)
-    next_channel(unit, known, row)
+    if next_channel(unit, known, row) is not None:
+        unit.enqueue(SEND_JOB, key=SEND_JOB)
 
 
 def _keep(unit: UnitOfWork, provider: str, said: Said, state: str) -> None:

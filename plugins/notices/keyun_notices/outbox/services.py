@@ -174,9 +174,13 @@ def states(unit: UnitOfWork) -> dict[tuple[str, str], int]:
 
 
 def oldest(unit: UnitOfWork) -> dict[str, dt.datetime]:
-    """Since when the oldest due letter of each channel waits. Open: figures without a name in them."""
-    query = sa.select(OutboxRow.channel, sa.func.min(OutboxRow.not_before)).where(
-        OutboxRow.state.in_(WAITING), OutboxRow.not_before <= unit.now
+    """Since when the oldest letter of each channel waits; while quiet hours or caps hold it, it does not wait.
+
+    Open: figures without a name in them.
+    """
+    since = sa.case((OutboxRow.state == HELD, OutboxRow.not_before), else_=OutboxRow.created_at)
+    query = sa.select(OutboxRow.channel, sa.func.min(since)).where(
+        OutboxRow.state.in_(WAITING), sa.or_(OutboxRow.state == QUEUED, OutboxRow.not_before <= unit.now)
     )
     return {c: at for c, at in unit.session.execute(query.group_by(OutboxRow.channel)) if at is not None}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import sqlalchemy as sa
 
@@ -31,21 +30,6 @@ def freeze_relays(unit: UnitOfWork, notice: Notice) -> int:
     where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
     query = sa.select(Relay.id).where(Relay.active.is_(True), Relay.region.in_(where)).order_by(Relay.id)
     return bits.keep(unit.session, AddressedRelay, notice.id, unit.session.scalars(query).all())
-
-
-def relays_of(unit: UnitOfWork, notice: Notice, after: int = 0, limit: int = 1000) -> Sequence[int]:
-    """Up to ``limit`` ids of relays that were asked, ascending, after ``after``. Open: for the outbox."""
-    return list(islice(bits.read(unit.session, AddressedRelay, notice.id, after), limit))
-
-
-def endpoint(unit: UnitOfWork, relay_id: int, channel: str) -> str | None:
-    """Where a relay is told by ``channel`` at this moment; None when nowhere. Open: for the outbox.
-
-    One without a webhook asks by itself, or somebody opens its page.
-    """
-    if channel != "webhook":
-        return None
-    return unit.session.scalar(sa.select(Relay.webhook).where(Relay.id == relay_id, Relay.active.is_(True)))
 
 
 def asked(unit: UnitOfWork, notice_id: int) -> int:

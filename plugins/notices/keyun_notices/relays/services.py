@@ -17,7 +17,7 @@ from keyun.forms import load
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
 from keyun_notices.contacts.regions import At, known
-from keyun_notices.relays.addressing import endpoint, freeze_relays, notices_for, relays_of
+from keyun_notices.relays.addressing import notices_for
 from keyun_notices.relays.models import Relay
 from keyun_notices.relays.passing import RELAY, notice_of, passed, people, said, statements
 from keyun_notices.relays.schemas import RelaySchema
@@ -27,15 +27,12 @@ __all__ = [
     "by_key",
     "change",
     "close",
-    "endpoint",
-    "freeze_relays",
     "mine",
     "notice_of",
     "notices_for",
     "passed",
     "relay",
     "relays",
-    "relays_of",
     "rotate",
     "said",
     "statements",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from keyun.access import Actor, anonymous, public, requires
 from keyun.errors import Conflict, Forbidden, Invalid, KeyunError
 from keyun.forms import load
+from keyun.plugins import Fragment
 from keyun.uow import UnitOfWork
 from keyun.web.context import actor, default_region, reading, region_asked, writing
 from keyun_notices.contacts.qr import absolute, qr
@@ -31,6 +33,7 @@ def blueprint(name: str) -> Blueprint:
     routes: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
         ("/relays", "index", index, ("GET",)),
         ("/relays/new", "new", new, ("GET", "POST")),
+        ("/relays/mine", "mine", mine, ("GET",)),
         ("/relays/<uuid:public_id>", "show", show, ("GET",)),
         ("/relays/<uuid:public_id>/edit", "edit", edit, ("GET", "POST")),
         ("/relays/<uuid:public_id>/key", "rotate", rotate, ("POST",)),
@@ -106,6 +109,19 @@ def close(public_id: uuid.UUID) -> Response:
         services.close(actor(), unit, str(public_id))
     flash(_("已停用，原链接失效。"), "success")
     return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@requires(services.OWN)
+def mine() -> str:
+    """The relays that one looks after."""
+    return render_template("notices/relays/mine.html", relays=services.mine(actor(), reading()))
+
+
+def account() -> Iterable[Fragment]:
+    """A link on the account page of whoever looks after a relay."""
+    found = services.mine(actor(), reading())
+    if found:
+        yield Fragment(Markup(render_template("notices/relays/account.html", relays=found)), 35)
 
 
 @requires(services.OWN)

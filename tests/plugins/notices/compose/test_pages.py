@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from keyun.accounts import User, actor_for
 from keyun.site import Site
-from keyun.testing import Browser, MakeApp, MakeSite, browse, make_user
+from keyun.testing import Browser, MakeApp, MakeSite, browse, make_organization, make_user
 from keyun_notices.publishing.draft import Draft
 from keyun_notices.publishing.models import Attachment, Notice
 from keyun_notices.publishing.services import publish
@@ -242,6 +242,7 @@ def test_an_audience_too_deep_for_the_form_is_edited_as_json(app: Flask, site: S
         "null",
         "1e999",
         '{"attribute": "gone", "is": 1}',
+        '{"attribute": "region", "within": ["999999"]}',
         '{"attribute": "\\ud800", "is": 1}',
         "[" * 5000,
         "9" * 5000,
@@ -317,6 +318,20 @@ def test_an_update_begins_with_what_was_sent_and_takes_its_place(app: Flask, sit
     old, new = notices(site)
     assert (old.state, new.kind, new.state) == ("superseded", "update", "published")
     assert "来龙去脉" in browser.get(answer.location).text
+
+
+def test_a_sender_speaks_for_his_own_organization_only(app: Flask, site: Site) -> None:
+    with site.writing() as unit:
+        mine, other = make_organization(unit, "演示协会"), make_organization(unit, "别的协会")
+        user = make_user(unit, "member", level=2, roles=[("staff", "511400")], organizations=[mine])
+    browser = browse(app)
+    browser.log_in(user)
+    page = step(browser, "audience", "next", draft_of(browser.get("/notices/compose").text), **LEVEL)
+    assert "演示协会" in page and "别的协会" not in page
+    foreign = {"at": "confirm", "do": "publish", "draft": confirmed(browser, organization=other.public_id)}
+    assert browser.submit("/notices/compose", foreign).status_code == 403
+    notice = published(site, browser, organization=mine.public_id)
+    assert "演示协会" in browser.get(f"/notices/sent/{notice.public_id}").text
 
 
 def test_a_cancellation_needs_a_reason_that_readers_get(app: Flask, site: Site) -> None:

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from keyun.access import system
-from keyun_notices.contacts import services
-from keyun_notices.contacts.models import Contact
+from keyun_notices.contacts import bits, services
+from keyun_notices.contacts.models import AddressedContact, Contact
+from keyun_notices.outbox.channels.sms import reaches
 from tests.plugins.notices.conftest import DONGPO, Push
 
 Number = Callable[[int], str]
@@ -64,13 +65,14 @@ class Phones:
     def addressed(self, ikey: str) -> list[int]:
         """The ids of contacts a notice was addressed to."""
         notice = self.push.notice(ikey)
-        return list(self.push.reading(lambda unit: services.contacts_of(unit, notice)))
+        with self.site.reading() as unit:
+            return list(bits.read(unit.session, AddressedContact, notice.id))
 
     def reached(self, ikey: str) -> set[str]:
         """The numbers that the outbox would send the notice to now."""
         with self.site.reading() as unit:
-            found = [services.endpoint(unit, i, "sms") for i in self.addressed(ikey)]
-        return {p.removeprefix("+86") for p in found if p}
+            found = reaches(unit, "contact", self.addressed(ikey))
+        return {p.removeprefix("+86") for p in found.values()}
 
 
 @pytest.fixture

@@ -208,18 +208,6 @@ def test_the_frozen_audience_stays_when_people_move_join_or_leave(phones: Phones
     assert phones.addressed("n1") == before
 
 
-def test_the_audience_is_read_a_page_at_a_time_without_loss_or_repeat(phones: Phones) -> None:
-    phones.join(*range(25))
-    phones.push.publish("n1", contacts=True)
-    notice, seen, after = phones.push.notice("n1"), list[int](), 0
-    with phones.site.reading() as unit:
-        while part := services.contacts_of(unit, notice, after, 7):
-            assert len(part) <= 7
-            seen += part
-            after = part[-1]
-    assert seen == sorted(c.id for c in phones.all())
-
-
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(st.integers(1, 30_000), max_size=60), st.integers(0, 30_000))
 def test_a_set_of_numbers_is_read_as_it_was_kept(push: Push, ids: set[int], after: int) -> None:

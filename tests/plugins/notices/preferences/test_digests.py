@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 
+from keyun_notices.outbox.fanout import fan_out
 from keyun_notices.preferences.services import Wish
+from keyun_notices.publishing.models import Notice
 
 from .conftest import World
 
@@ -102,6 +105,24 @@ def test_a_letter_that_waits_for_the_morning_becomes_part_of_the_digest_of_who_a
     world.clock.tick(DAY)
     world.work()
     assert world.subjects("li") == ["每日通知摘要：1 条 (daily digest: 1)"]
+
+
+@pytest.mark.parametrize("first", ["at-once", "daily"])
+def test_a_fan_out_that_runs_again_tells_nobody_twice_who_changed_his_mind(world: World, first: str) -> None:
+    li = world.person("li", Wish(MAIL, {"general": (first, None)}))
+    world.publish("a", title="第一条")
+    world.work()
+    if first == "daily":
+        world.clock.tick(MORNING)
+        world.work()
+    world.wants(li, Wish(MAIL, {"general": ("daily" if first == "at-once" else "at-once", None)}))
+    with world.site.reading() as unit:
+        number = unit.session.scalars(sa.select(Notice.id)).one()
+    fan_out(world.site, number)
+    for _ in range(2):
+        world.clock.tick(DAY)
+        world.work()
+    assert len(world.letters("li")) == 1
 
 
 def test_what_was_refused_in_the_meantime_is_not_sent(world: World) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from keyun.access import Actor, system
+from keyun_notices.contacts import bits
 from keyun_notices.reach import importers
 from keyun_notices.relays import services
-from keyun_notices.relays.models import Passed, Relay, Statement
+from keyun_notices.relays.models import AddressedRelay, Passed, Relay, Statement
 from tests.plugins.notices.conftest import DONGPO, Push
 
 
@@ -57,7 +58,7 @@ class Relays:
         """The names of the relays that were asked."""
         notice = self.push.notice(ikey)
         with self.site.reading() as unit:
-            ids = set(services.relays_of(unit, notice))
+            ids = set(bits.read(unit.session, AddressedRelay, notice.id))
         return {name for name, row in self.rows.items() if row.id in ids}
 
     def population(self, **people: int) -> None:

@@ -164,6 +164,9 @@ def test_the_one_who_looks_after_a_relay_confirms_logged_in_and_nobody_else(
 
         holder.log_in(unit.session.get_one(User, relays.push.people["holder"]))
         reader.log_in(unit.session.get_one(User, relays.push.people["reader"]))
+    for page in ("/account", "/notices/relays/mine"):
+        assert there in holder.get(page).get_data(as_text=True)
+        assert there not in reader.get(page).get_data(as_text=True)
     assert "通知 n1" in holder.get(there).get_data(as_text=True)
     assert holder.submit(f"{there}/{notice}", {"headcount": "12"}).status_code == 303
     assert reader.get(there).status_code == 404

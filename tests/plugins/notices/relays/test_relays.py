@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from keyun.access import system
 from keyun.errors import Conflict, Forbidden, Invalid, NotFound
+from keyun_notices.outbox.channels.webhook import reaches
 from keyun_notices.relays import services
 from keyun_notices.relays.models import Relay
 from tests.plugins.notices.conftest import DANLENG, DONGPO, JIANYANG, MEISHAN, SICHUAN
@@ -201,14 +202,14 @@ def test_a_new_key_ends_the_old_one_and_a_closed_relay_has_none(relays: Relays) 
 def test_a_relay_with_a_webhook_is_told_there_and_no_longer_once_it_is_closed(relays: Relays) -> None:
     told = relays.add("told", webhook="https://speaker.example.org/in?key=1")
     quiet = relays.add("quiet")
+    ids = [told.id, quiet.id]
     with relays.site.reading() as unit:
-        assert services.endpoint(unit, told.id, "webhook") == "https://speaker.example.org/in?key=1"
-        assert services.endpoint(unit, told.id, "sms") is None
-        assert services.endpoint(unit, quiet.id, "webhook") is None
+        found = reaches(unit, "relay", ids)
+        assert found == {told.id: f"{told.public_id} https://speaker.example.org/in?key=1"}
     with relays.site.writing() as unit:
         services.close(system(), unit, told.public_id)
     with relays.site.reading() as unit:
-        assert services.endpoint(unit, told.id, "webhook") is None
+        assert reaches(unit, "relay", ids) == {}
 
 
 @pytest.mark.parametrize(

@@ -140,4 +140,6 @@ def _read(answer: http.client.HTTPResponse, connection: http.client.HTTPConnecti
             raise TimeoutError
         if connection.sock is not None:
             connection.sock.settimeout(left)
+    if answer.length:
+        raise http.client.IncompleteRead(found, answer.length)
     return found
