@@ -18,7 +18,7 @@ from keyun.errors import ConfigError
 FILE = "keyun.toml"
 SECRET_FILE = "secret.key"
 #: Sections whose keys the environment may set as ``KEYUN_<SECTION>__<KEY>``.
-SECTIONS = ("site", "web", "jobs", "content", "mail", "plugins")
+SECTIONS = ("site", "web", "jobs", "content", "files", "mail", "plugins")
 
 
 def _known_timezone(name: str) -> None:
@@ -110,6 +110,33 @@ class ContentSchema(Schema):
     review = fields.List(fields.Nested(ReviewRuleSchema), load_default=list)
 
 
+#: Kinds of files that can be told by their bytes, and how many bytes one may have by default.
+FILE_KINDS = {
+    "image/jpeg": 10_000_000, "image/png": 10_000_000, "image/webp": 10_000_000,
+    "application/pdf": 20_000_000, "text/plain": 1_000_000, "audio/mpeg": 20_000_000, "video/mp4": 50_000_000,
+}  # fmt: skip
+ACCEPTED = ("image/jpeg", "image/png", "image/webp", "application/pdf")
+
+
+class FilesSchema(Schema):
+    """``[files]``: what may be attached to content, and where it lies."""
+
+    #: Where files lie, as fsspec writes it, such as ``s3://bucket/keyun``; empty means the folder ``files``.
+    url = fields.String(load_default="", validate=validate.Length(max=500))
+    #: What the place needs beside its address, such as ``{endpoint_url = "https://…"}``.
+    options = fields.Dict(fields.String(), fields.Raw(), load_default=dict)
+    #: Kinds that are accepted, and the most bytes of each, such as ``{"application/pdf" = 20000000}``.
+    kinds = fields.Dict(
+        fields.String(validate=validate.OneOf(list(FILE_KINDS))),
+        fields.Integer(strict=True, validate=validate.Range(1, 1_000_000_000)),
+        load_default=lambda: {kind: FILE_KINDS[kind] for kind in ACCEPTED},
+    )
+    #: The most pixels of a picture; a decoded one takes four bytes for each.
+    most_pixels = fields.Integer(load_default=50_000_000, validate=validate.Range(10_000, 80_000_000))
+    #: The most files of one item.
+    most_files = fields.Integer(load_default=24, validate=validate.Range(1, 200))
+
+
 class PluginsSchema(Schema):
     """``[plugins]``: how much they may cost."""
 
@@ -124,6 +151,7 @@ class ConfigSchema(Schema):
     web = fields.Nested(WebSchema, load_default=lambda: WebSchema().load({}))
     jobs = fields.Nested(JobsSchema, load_default=lambda: JobsSchema().load({}))
     content = fields.Nested(ContentSchema, load_default=lambda: ContentSchema().load({}))
+    files = fields.Nested(FilesSchema, load_default=lambda: FilesSchema().load({}))
     mail = fields.Nested(MailSchema, load_default=lambda: MailSchema().load({}))
     plugins = fields.Nested(PluginsSchema, load_default=lambda: PluginsSchema().load({}))
     plugin = fields.Dict(fields.String(), fields.Dict(), load_default=dict)
@@ -139,6 +167,7 @@ class Config:
     web: Mapping[str, Any]
     jobs: Mapping[str, Any]
     content: Mapping[str, Any]
+    files: Mapping[str, Any]
     mail: Mapping[str, Any]
     plugins: Mapping[str, Any]
     plugin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

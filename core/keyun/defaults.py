@@ -17,6 +17,7 @@ from keyun.content.leaving import leave
 from keyun.content.services import expire
 from keyun.content.types import Draft, ReviewCheck
 from keyun.exchange.types import Exporter, Importer
+from keyun.files.jobs import file_jobs
 from keyun.hookspecs import hookimpl
 from keyun.jobs import Job, JobRow
 from keyun.messages import smtp
@@ -101,6 +102,7 @@ def core_jobs() -> tuple[Job, ...]:
         message_job(),
         reset.job(),
         reminders(),
+        *file_jobs(),
         Job("core.adopt", _adopt, every=60.0),
         Job("core.expire", _expire, every=30.0),
         Job("core.sweep", _sweep, every=3600.0),

@@ -329,8 +329,9 @@ def push(site: Site, who: Mapping[str, Actor]) -> dict[str, str]:
         call = calls.create(admin, unit, values | here)
         draft = calls.create(admin, unit, values | here | {"title": "演示：草拟的申报"})
         calls.publish(admin, unit, call)
-        ids = {"notice": notice, "contact": contact, "relay": relay, "call": call, "call-draft": draft}
-        found = {name: row.public_id for name, row in ids.items()}
+        rows: dict[str, Any] = {"notice": notice, "contact": contact, "relay": relay}
+        rows |= {"call": call, "call-draft": draft}
+        found = {name: row.public_id for name, row in rows.items()}
         file = look(who["asker"], unit, notice.public_id).attachments[0].public_id
     return found | {"relay-key": key, "optout": token, "notice-file": file}
 

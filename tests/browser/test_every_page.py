@@ -66,6 +66,8 @@ FORMS = {
         "/account", "/marketplace/needs/new", "/marketplace/offers/new", "/marketplace/profile",
         "/popsci/new", "/emergency/new", "/review/{review}",
     ),
+    "admin": ("/notices/contacts/new", "/notices/relays/new", "/notices/relays/{relay}/edit",
+              "/notices/calls/new"),
 }  # fmt: skip
 AXE = """async rules => {
     const found = await axe.run(document, {runOnly: rules, rules: {"target-size": {enabled: true}},

@@ -42,7 +42,7 @@ UNMARKED = """() => {
     return found;
 }"""
 HEADINGS = "() => document.querySelectorAll('h1').length === 1 ? [] : ['not one h1']"
-#: Whether what has the focus can be seen: nothing lies over its middle, such as the bar at the bottom.
+#: Whether what has the focus can be seen: nothing lies over its middle.
 SEEN = """() => {
     const e = document.activeElement, box = e.getBoundingClientRect();
     if (e === document.body) return true;

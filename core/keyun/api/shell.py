@@ -12,7 +12,7 @@ from flask_smorest import Api
 
 from keyun import __version__
 from keyun.access import public
-from keyun.api import core, problems, reviews
+from keyun.api import core, files, problems, reviews
 from keyun.api.docs import chapters
 from keyun.api.extensions import describe_added, with_extensions
 from keyun.plugins.mounting import API_ROOT as ROOT
@@ -55,6 +55,7 @@ def mount(app: Flask, site: Site) -> None:
     api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
     api.register_blueprint(core.blueprint(), url_prefix=ROOT)
     api.register_blueprint(reviews.blueprint(), url_prefix=ROOT)
+    api.register_blueprint(files.blueprint(), url_prefix=ROOT)
     for plugin, blueprints in site.plugins.api():
         mount_api(api, plugin, blueprints)
     app.register_blueprint(_pages(api, site), url_prefix=ROOT)

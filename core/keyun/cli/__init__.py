@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("keyun.cli.setup", "demo", "Load the demonstration records of every enabled plugin."),
     "doctor": ("keyun.cli.doctor", "doctor", "Look at everything and name what needs repair."),
     "export": ("keyun.cli.exchange", "export", "Export records to CSV, XLSX or JSONL."),
+    "files": ("keyun.cli.files", "files", "Verify pictures and documents of content."),
     "import": ("keyun.cli.exchange", "import_", "Import records from CSV, XLSX or JSONL."),
     "index": ("keyun.cli.search", "index", "Rebuild or verify the search index."),
     "init": ("keyun.cli.setup", "init", "Set an instance up; run it again at any time."),

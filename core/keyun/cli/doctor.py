@@ -84,6 +84,7 @@ def _examine(console: Console) -> Iterator[Entry]:
         ("jobs", _jobs),
         ("search index", _search),
         ("content", _content),
+        ("files", _files),
         ("overrides", _overrides),
     ):
         yield _ask(name, check, console)
@@ -217,6 +218,23 @@ def _content(console: Console) -> Iterator[Finding]:
         server = slots[name.partition(".")[0]].name
         text = f"{count:,} {name} item(s) are stored but not shown; run `keyun plugins adopt {server}`"
         yield Finding(f"{text}, which says why")
+
+
+def _files(console: Console) -> Iterator[Finding]:
+    """Whether the files of content are there; ``keyun files verify`` reads them as well."""
+    from keyun.files.pictures import COMMAND, available
+    from keyun.files.services import stored
+    from keyun.files.store import store
+
+    with console.site.reading() as unit:
+        expected = set(stored(unit))
+    if missing := expected - set(store(console.runtime).names()):
+        text = (
+            f"{len(missing)} of {len(expected)} file(s) of content are missing; bring back the folder files"
+        )
+        yield Finding(f"{text} (or what [files] url names) from the backup, then run `keyun files verify`")
+    if not available():
+        yield Finding(f"pictures are refused because Pillow is not installed; run {COMMAND}", is_note=True)
 
 
 def _overrides(console: Console) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.exc import StaleDataError
 
 from keyun.access import Actor
@@ -112,6 +113,8 @@ def change(
     for name, value in values.items():
         setattr(item, name, value)
     item.changed_at = unit.now
+    # A change is a version, also within the same moment as another one.
+    flag_modified(item, "changed_at")
     was_public = item.state == "published"
     if was_public:
         item.state, item.note = _screen(actor, unit, kind, item)

@@ -8,6 +8,8 @@ EVENTS = {
     "content.submitted": "提交审核 / an item waits for a reviewer",
     "content.published": "公开 / an item became public",
     "content.rejected": "退回 / a reviewer sent an item back",
+    "content.attached": "添加文件 / a file was attached to an item",
+    "content.detached": "取下文件 / a file was taken off an item",
     "content.withdrawn": "撤回 / an item was taken back",
     "content.expired": "过期 / an item ran out",
     "review.opened": "开始审核 / a review of a text begins",

@@ -1,4 +1,4 @@
-"""Files that belong to content of any type: kept once by content, judged by content, shown to whom the item is.
+"""Files that belong to content of any type: kept once, judged by its bytes, shown like the item.
 
 *When to use it*: pictures and documents of an item. *When not*: what is derived from the database.
 """

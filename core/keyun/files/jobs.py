@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from keyun.files.models import Attachment, StoredFile
-from keyun.files.pictures import COMMAND, SIZES, available, smaller
+from keyun.files.pictures import COMMAND, SIZES, available, shrink
 from keyun.files.services import RENDER, SWEEP
 from keyun.files.store import store
 from keyun.jobs import GiveUp, Job
@@ -36,8 +37,9 @@ def render(site: Site, digest: str) -> None:
         raise GiveUp(f"pictures need Pillow; run {COMMAND}, then `keyun jobs retry`")
     files = store(site.runtime)
     for name in SIZES:
-        with files.open(digest) as original:
-            files.put(f"{digest}.{name}", smaller(site.runtime, original, file.kind, name).file)
+        with files.open(digest) as original, tempfile.SpooledTemporaryFile(max_size=1 << 20) as target:
+            shrink(site.runtime, original, target, file.kind, name)
+            files.put(f"{digest}.{name}", target)
     with site.writing() as unit:
         unit.session.execute(sa.update(StoredFile).where(StoredFile.digest == digest).values(rendered=True))
 
@@ -62,7 +64,9 @@ def _doom(site: Site) -> list[str]:
     with site.writing() as unit:
         old = StoredFile.touched_at < unit.now - KEEP
         chosen = sa.select(StoredFile.digest).where(StoredFile.dying.is_(False), old, ~shown).limit(CHUNK)
-        change = sa.update(StoredFile).where(StoredFile.digest.in_(chosen), StoredFile.dying.is_(False), old, ~shown)
+        change = sa.update(StoredFile).where(
+            StoredFile.digest.in_(chosen), StoredFile.dying.is_(False), old, ~shown
+        )
         unit.session.execute(change.values(dying=True), execution_options={"synchronize_session": False})
         query = sa.select(StoredFile.digest).where(StoredFile.dying.is_(True)).limit(CHUNK)
         return list(unit.session.scalars(query))

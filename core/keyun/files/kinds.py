@@ -19,7 +19,9 @@ ENDINGS = {
 }  # fmt: skip
 HEAD = 4096
 #: A text that begins like this is a page for browsers, and served as nothing.
-MARKUP = re.compile(rb"^[\s\xef\xbb\xbf]*<(!doctype|!--|html|head|body|script|svg|\?xml|iframe|a\b)", re.IGNORECASE)
+MARKUP = re.compile(
+    rb"^[\s\xef\xbb\xbf]*<(!doctype|!--|html|head|body|script|svg|\?xml|iframe|a\b)", re.IGNORECASE
+)
 INSIDE = re.compile(rb"<(script|svg|html|iframe|object|embed)\b", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*/\\]')
 
@@ -44,9 +46,11 @@ def kind_of(file: IO[bytes]) -> str | None:
 
 
 def clean_name(name: str, kind: str) -> str:
-    """``name`` without folders, without signs that mean something to a system, with the ending of ``kind``."""
+    """``name`` without folders and signs that mean something to a system, with the ending of ``kind``."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    shown = "".join(c for c in UNSAFE.sub("", last) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    shown = "".join(
+        c for c in UNSAFE.sub("", last) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co")
+    )
     stem = shown.rpartition(".")[0] if "." in shown.strip(".") else shown
     stem = " ".join(stem.split()).strip(". ")[:100] or "file"
     return f"{stem}.{ENDINGS[kind]}"

@@ -6,7 +6,6 @@ Pillow comes with the extra ``images``; without it, pictures are refused with th
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -29,7 +28,6 @@ BROKEN = "图片打不开或不完整，请换一张。 (The picture is broken o
 class Picture:
     """A picture that was written anew."""
 
-    file: IO[bytes]
     width: int
     height: int
 
@@ -39,8 +37,8 @@ def available() -> bool:
     return importlib.util.find_spec("PIL") is not None
 
 
-def cleaned(runtime: Runtime, file: IO[bytes], kind: str, most_pixels: int) -> Picture:
-    """The picture in ``file``, upright, at most :data:`KEPT` pixels a side, and without what it says beside.
+def clean(runtime: Runtime, file: IO[bytes], target: IO[bytes], kind: str, most_pixels: int) -> Picture:
+    """Write the picture in ``file`` to ``target``: upright, at most :data:`KEPT` pixels a side, and bare.
 
     Its dimensions are read and judged before anything is decoded.
 
@@ -50,13 +48,13 @@ def cleaned(runtime: Runtime, file: IO[bytes], kind: str, most_pixels: int) -> P
         message = f"本站还不能处理图片，请管理员运行 {COMMAND}。 (Pictures need {COMMAND}.)"
         raise Invalid(message, {"file": [message]})
     with _decoder(runtime):
-        return _written(_opened(file, kind, most_pixels), kind, KEPT)
+        return _write(_opened(file, kind, most_pixels), target, kind, KEPT)
 
 
-def smaller(runtime: Runtime, file: IO[bytes], kind: str, name: str) -> Picture:
-    """The picture of a kept file in the size ``name``."""
+def shrink(runtime: Runtime, file: IO[bytes], target: IO[bytes], kind: str, name: str) -> Picture:
+    """Write the picture of a kept file to ``target`` in the size ``name``."""
     with _decoder(runtime):
-        return _written(_opened(file, kind, KEPT * KEPT), kind, SIZES[name])
+        return _write(_opened(file, kind, KEPT * KEPT), target, kind, SIZES[name])
 
 
 def _decoder(runtime: Runtime) -> threading.Lock:
@@ -83,7 +81,7 @@ def _opened(file: IO[bytes], kind: str, most_pixels: int) -> Any:
     return image
 
 
-def _written(image: Any, kind: str, longest: int) -> Picture:
+def _write(image: Any, target: IO[bytes], kind: str, longest: int) -> Picture:
     from PIL import ImageOps
 
     try:
@@ -93,12 +91,11 @@ def _written(image: Any, kind: str, longest: int) -> Picture:
         upright = ImageOps.exif_transpose(image)
         upright.thumbnail((longest, longest))
         upright = _plain(upright, kind)
-        target = tempfile.SpooledTemporaryFile(max_size=1 << 20)
         more = {} if kind == "image/png" else {"quality": QUALITY}
         upright.save(target, FORMATS[kind], **more)
     except Exception as e:
         raise Invalid(BROKEN, {"file": [BROKEN]}) from e
-    return Picture(target, *upright.size)
+    return Picture(*upright.size)
 
 
 def _plain(image: Any, kind: str) -> Any:

@@ -18,7 +18,7 @@ from keyun.db import is_sqlite
 from keyun.errors import Conflict, Invalid
 from keyun.files.kinds import PICTURES, clean_name, kind_of
 from keyun.files.models import StoredFile
-from keyun.files.pictures import cleaned
+from keyun.files.pictures import Picture, clean
 from keyun.files.store import CHUNK, store
 
 if TYPE_CHECKING:
@@ -54,22 +54,30 @@ def receive(site: Site, source: Source, name: str) -> Received:
     :raises Invalid: when it is empty, too large, broken, or of a kind that is not accepted.
     """
     allowed = site.runtime.config.files["kinds"]
-    with tempfile.SpooledTemporaryFile(max_size=1 << 20) as taken:
+    with _temporary() as taken, _temporary() as bare:
         _copy(source, taken, max(allowed.values(), default=0))
         kind = kind_of(taken)
         if kind is None or kind not in allowed:
             raise Invalid(UNKNOWN, {"file": [UNKNOWN]})
         if taken.seek(0, 2) > allowed[kind]:
             raise _too_large(allowed[kind])
-        file: IO[bytes] = taken
-        width = height = None
+        picture = None
         if kind in PICTURES:
-            picture = cleaned(site.runtime, taken, kind, site.runtime.config.files["most_pixels"])
-            file, width, height = picture.file, picture.width, picture.height
-        digest, size = _measured(file)
-        with site.writing() as unit:
-            _expect(unit, StoredFile(digest=digest, kind=kind, size=size, width=width, height=height))
-        store(site.runtime).put(digest, file)
+            picture = clean(site.runtime, taken, bare, kind, site.runtime.config.files["most_pixels"])
+        return _keep(site, bare if picture else taken, picture, kind, name)
+
+
+def _temporary() -> IO[bytes]:
+    """Small files stay in memory, larger ones do not."""
+    return tempfile.SpooledTemporaryFile(max_size=1 << 20)
+
+
+def _keep(site: Site, file: IO[bytes], picture: Picture | None, kind: str, name: str) -> Received:
+    digest, size = _measured(file)
+    width, height = (picture.width, picture.height) if picture else (None, None)
+    with site.writing() as unit:
+        _expect(unit, StoredFile(digest=digest, kind=kind, size=size, width=width, height=height))
+    store(site.runtime).put(digest, file)
     return Received(digest, kind, size, clean_name(name, kind))
 
 
@@ -108,7 +116,9 @@ def _expect(unit: UnitOfWork, file: StoredFile) -> None:
         index_elements=["digest"], set_={"touched_at": unit.now}, where=StoredFile.dying.is_(False)
     )
     if unit.session.scalar(touched.returning(StoredFile.digest)) is None:
-        raise Conflict("同样的文件正在清理，请过一会儿再传。 (The same file is being removed; try again soon.)")
+        raise Conflict(
+            "同样的文件正在清理，请过一会儿再传。 (The same file is being removed; try again soon.)"
+        )
 
 
 def _too_large(most: int) -> Invalid:
@@ -116,7 +126,10 @@ def _too_large(most: int) -> Invalid:
     return Invalid(message, {"file": [message]})
 
 
-def known(unit: UnitOfWork, digest: str) -> StoredFile | None:
-    """The file of ``digest``, if it is to stay."""
-    query = sa.select(StoredFile).where(StoredFile.digest == digest, StoredFile.dying.is_(False))
-    return unit.session.scalars(query.with_for_update()).first()
+def keep(unit: UnitOfWork, digest: str) -> bool:
+    """Say that the file of ``digest`` is about to be shown; False when the sweeper has it already."""
+    change = sa.update(StoredFile).where(StoredFile.digest == digest, StoredFile.dying.is_(False))
+    done = unit.session.execute(
+        change.values(touched_at=unit.now), execution_options={"synchronize_session": False}
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]

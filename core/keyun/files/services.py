@@ -12,7 +12,7 @@ from keyun.content.models import Content
 from keyun.content.services import change, visible
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.files.models import MAX_ALT, MAX_CREDIT, Attachment, StoredFile
-from keyun.files.receiving import Received, known
+from keyun.files.receiving import Received, keep
 from keyun.forms import storable
 from keyun.uow import UnitOfWork
 
@@ -36,7 +36,7 @@ def attach(
     if len(names) >= most:
         message = f"一条内容最多 {most} 个文件。 (At most {most} files.)"
         raise Invalid(message, {"file": [message]})
-    if known(unit, received.digest) is None:
+    if not keep(unit, received.digest):
         raise Conflict("文件已被清理，请重新上传。 (The file was swept; upload it again.)")
     found = Attachment(
         content_id=item.id,
@@ -50,6 +50,7 @@ def attach(
     )
     unit.session.add(found)
     unit.session.flush()
+    unit.session.refresh(found, ["file"])
     unit.record("content.attached", item.type, item.id, actor, attachment=found.public_id)
     if received.kind.startswith("image/"):
         unit.enqueue(RENDER, key=f"{RENDER}:{received.digest}", digest=received.digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import socket
 import socketserver
 import ssl
 import threading
@@ -28,6 +29,8 @@ class MailServer:
     account: tuple[str, str] | None = None
     #: Offers STARTTLS with this.
     tls: ssl.SSLContext | None = None
+    #: Takes so many mails and breaks off before the answer.
+    cuts: int = 0
 
     @property
     def config(self) -> dict[str, Any]:
@@ -119,6 +122,10 @@ class _Handler(socketserver.StreamRequestHandler):
         mail = message_from_bytes(b"".join(lines), EmailMessage, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.server_state.received.append(mail)
+        if self.server_state.cuts:
+            self.server_state.cuts -= 1
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return ""
         return "250 ok"
 
     def on_rset(self, rest: str) -> str:

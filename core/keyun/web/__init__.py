@@ -16,6 +16,7 @@ def mount(app: Flask, site: Site) -> None:
         assets,
         compress,
         errors,
+        files,
         i18n,
         leaving,
         pages,
@@ -36,6 +37,6 @@ def mount(app: Flask, site: Site) -> None:
     templating.mount(app, site)
     errors.mount(app)
     app.register_blueprint(assets.blueprint(site))
-    for part in (pages, appearance, account, password, leaving, review, search, admin, subsites):
+    for part in (pages, appearance, account, password, leaving, review, files, search, admin, subsites):
         app.register_blueprint(part.blueprint())
     security.limit_logins(app, site)

@@ -15,6 +15,7 @@ from keyun.accounts import User, actor_for
 from keyun.content import Content
 from keyun.content.services import draft_of
 from keyun.errors import Forbidden, Invalid
+from keyun.files import attachments
 from keyun.forms import label
 from keyun.reviews import services
 from keyun.reviews.decisions import decide, reopen
@@ -166,6 +167,7 @@ def _page(public_id: str, errors: Mapping[str, list[str]] | None = None) -> str:
         review=review,
         item=item,
         facts=_facts(item),
+        files=attachments(unit, [item]).get(item.id, []),
         checks=services.checks(who, unit, item),
         passages=services.changes(who, unit, review, item),
         remarks=services.conversation(who, unit, review, item),

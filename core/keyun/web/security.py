@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from keyun import logs
 from keyun.access import PUBLIC
 from keyun.site import Site
-from keyun.web import login
+from keyun.web import files, login
 from keyun.web.context import actor, by_token
 
 POLICY = "; ".join(
@@ -56,6 +56,9 @@ def mount(app: Flask, site: Site) -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
         logs.CONTEXT.set(g.request_id)
+        if getattr(app.view_functions.get(request.endpoint or ""), "keyun_files", False):
+            # Before anything reads the form: what is longer is not read at all.
+            request.max_content_length = files.most_bytes()
         if request.method not in SAFE_METHODS and request.endpoint and not _needs_no_token():
             csrf.protect()
         if _has_nul():

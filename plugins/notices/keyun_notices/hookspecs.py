@@ -45,13 +45,11 @@ def keyun_notices_attributes() -> Iterable[Attribute | Mapping[str, Any]]:  # ty
 
 @hookspec
 def keyun_notices_channels() -> Iterable[Channel]:  # type: ignore[empty-body]
-    """Return ways to reach people outside the site; ``Channel`` and what belongs to it stand in
-    ``keyun_notices.outbox.channels.protocol``.
+    """Return ways to reach people: each a ``Channel`` of ``keyun_notices.outbox.channels.protocol``.
 
-    Called for every run of the outbox and every page of preferences, so return what was made once; a
-    channel that is not configured is left out. Names of channels and of providers are unique in a site. The
-    outbox keeps the pace (``Limit``), the order, quiet hours and the tries; ``send`` gets letters and says of
-    each honestly what became of it: taken, later, refused, gone, or unknown. It runs in a job, outside of any
-    transaction, and answers within ``timeout``. Never log an address or a text. A failure of this hook is
-    logged and the plugin's channels are missing; one of ``send`` counts as unknown for its letters.
+    Called for every run of the outbox and every page of preferences; leave out what is not configured.
+    Names of channels and providers are unique in a site. The outbox keeps the pace, the order, quiet hours
+    and the tries; ``send`` runs in a job, outside of any transaction, and says honestly what became of each
+    letter. Log no address and no text. A failure here is logged and the channels are missing; one of
+    ``send`` counts as unknown for its letters, which are not sent again.
     """

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from keyun.access import public, requires
 from keyun.content import asked, change, conditions, create, find, publish, withdraw
 from keyun.errors import Conflict, Invalid
+from keyun.files import attachments
 from keyun.regions import concerning
 from keyun.web.context import actor, default_region, opened, reading, region_asked, site, writing
 from keyun_popsci import services
@@ -54,7 +55,8 @@ def show(public_id: uuid.UUID) -> str:
     """One article with its source and who vouches for it."""
     item = find(actor(), reading(), Article, str(public_id))
     opened(item)
-    return render_template("popsci/show.html", item=item)
+    files = attachments(reading(), [item]).get(item.id, ())
+    return render_template("popsci/show.html", item=item, files=files)
 
 
 @requires(f"{ARTICLE}.create")

@@ -42,13 +42,21 @@ def forget(actor: Actor, site: Site, since: dt.datetime) -> tuple[int, int]:
             unit.require(actor, "usage.figure.recount")
             recent = sa.select(Forgotten.number).where(Forgotten.at >= since)
             gone = np.array(sorted(unit.session.scalars(recent)), dtype=np.uint64)
-            query = sa.select(People.month, People.region, People.rule)
-            keys = [(m, region, rule) for m, region, rule in unit.session.execute(query)]
+            months = sorted(unit.session.scalars(sa.select(People.month).distinct()))
         if not len(gone):
             return 0, 0
-        cleared = sum(_clear(site, key, storing.bitmap(gone.astype(np.uint32))) for key in keys)
+        bits = storing.bitmap(gone)
+        cleared = sum(_clear(site, key, bits) for month in months for key in _with(site, month, bits))
         rewritten = sum(1 for _ in archive.forget(places.raw_folder(site.runtime.instance), gone))
     return cleared, rewritten
+
+
+def _with(site: Site, month: int, gone: BitMap) -> list[tuple[int, int, int]]:
+    """Which bitmaps of a month hold anybody of ``gone``."""
+    query = sa.select(People.month, People.region, People.rule, People.bits).where(People.month == month)
+    with site.reading() as unit:
+        rows = storing.fetch(unit.session, query)
+    return [(m, place, rule) for m, place, rule, bits in rows if BitMap.deserialize(bits).intersect(gone)]
 
 
 def _clear(site: Site, key: tuple[int, int, int], gone: BitMap) -> bool:
@@ -79,7 +87,7 @@ def export(unit: UnitOfWork, user_id: int) -> Iterable[Export]:
 
 def _months(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
     query = sa.select(People.month, People.region, People.bits).order_by(People.month, People.region)
-    for month, region, bits in unit.session.execute(query):
+    for month, region, bits in storing.fetch(unit.session, query):
         if user_id in BitMap.deserialize(bits):
             yield {"month": f"{month // 100}-{month % 100:02}", "region": f"{region:06d}"}
 

@@ -51,6 +51,7 @@ def import_csv(actor: Actor, site: Site, path: Path, rule: str) -> int:
     with site.writing() as unit:
         facts = {"records": 0, "lost": 0, "killed": False, "first_day": None, "last_day": None}
         storing.advance(unit, name, number, number, state="imported", **facts)
+        unit.record("usage.imported", "usage", number, actor, rule=rule, file=name)
     return added
 
 
@@ -65,7 +66,10 @@ def import_packed(actor: Actor, site: Site, path: Path, rule_id: str) -> int:
         _watermark(unit, name)
     with places.alone(site.runtime.instance, wait=True):
         rule = find(site, rule_id)
-        return folding.fold_file(site, path, name, replace(rule, name=IMPORTED + rule.name), "imported")
+        records = folding.fold_file(site, path, name, replace(rule, name=IMPORTED + rule.name), "imported")
+        with site.writing() as unit:
+            unit.record("usage.imported", "usage", records, actor, rule=rule_id, file=name)
+    return records
 
 
 def _name(path: Path) -> str:

@@ -18,6 +18,7 @@ from keyun.jobs import Job
 from keyun.plugins import Check, MenuItem, Permission, Plugin, hookimpl
 from keyun.uow import UnitOfWork
 from keyun_usage import api, commands, erasing, hookspecs, jobs, places, rules, services, views
+from keyun_usage.events import EVENTS
 from keyun_usage.rules import Rule
 from keyun_usage.spool import Spool
 
@@ -40,6 +41,7 @@ class UsagePlugin(Plugin):
     """使用统计."""
 
     settings_schema = Settings
+    events = EVENTS
     offers: ClassVar[ModuleType | None] = hookspecs
 
     @hookimpl

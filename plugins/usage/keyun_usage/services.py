@@ -316,10 +316,9 @@ def people_rows(
     unit: UnitOfWork, here: Codes, first: int, last: int
 ) -> Sequence[tuple[int, int, int, bytes]]:
     """Region, rule, removed and bits of every stored month from ``first`` to ``last`` in one place."""
-    query = sa.select(People.region, People.rule, People.removed, People.bits).where(
-        People.month.between(first, last), here.within(People.region)
-    )
-    return [(r.region, r.rule, r.removed, r.bits) for r in unit.session.execute(query)]
+    columns = (People.region, People.rule, People.removed, People.bits)
+    query = sa.select(*columns).where(People.month.between(first, last), here.within(People.region))
+    return [(r[0], r[1], r[2], r[3]) for r in storing.fetch(unit.session, query)]
 
 
 def lines(made: Report, unit: UnitOfWork) -> Iterable[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -185,10 +186,28 @@ def _held(session: Session, keys: Iterable[PeopleKey]) -> dict[PeopleKey, tuple[
         People.rule.in_(list(text)),
     )
     found = {}
-    for month, region, rule, version, bits in session.execute(query):
+    for month, region, rule, version, bits in fetch(session, query):
         if (month, region, text[rule]) in wanted:
             found[month, region, text[rule]] = (version, bits)
     return found
+
+
+def fetch(session: Session, query: Any) -> Sequence[Any]:
+    """The rows of a query that holds bitmaps and only numbers as values.
+
+    PostgreSQL hands bitmaps over as they are when it is asked for binary answers; as text they take twice
+    the bytes and four times the work.
+    """
+    if is_sqlite(session):
+        return session.execute(query).all()
+    connection = session.connection()
+    text = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+    # The driver's own argument, which only its own type of cursor knows.
+    open_cursor: Any = connection.connection.cursor
+    with contextlib.closing(open_cursor(binary=True)) as cursor:
+        cursor.execute(text)
+        rows: Sequence[Any] = cursor.fetchall()
+        return rows
 
 
 def put_people(session: Session, found: Sequence[Merge]) -> None:

@@ -129,6 +129,9 @@ def recount(
             with site.writing() as unit:
                 _replace_month(unit, month, rule, people[month])
             done.months += 1
+        with site.writing() as unit:
+            facts = {"rule": rule.id, "to": as_number(days[-1]), "records": done.records}
+            unit.record("usage.recounted", "usage", as_number(days[0]), actor, **facts)
         kept = sorted({as_number(d) // 100 for d in days} - set(whole))
         done.left_out += [
             f"people of {m}: raw records do not cover the month; the older rule stays" for m in kept
@@ -241,7 +244,7 @@ def _compare_month(
     query = sa.select(People.region, People.rule, People.bits).where(People.month == month)
     without = storing.bitmap(gone)
     names = {name for _, name in expected}
-    held = {(r, words[w]): BitMap.deserialize(b) - without for r, w, b in unit.session.execute(query)}
+    held = {(r, words[w]): BitMap.deserialize(b) - without for r, w, b in storing.fetch(unit.session, query)}
     held = {key: bits for key, bits in held.items() if key[1] in names}
     for key in sorted(expected.keys() | held.keys()):
         difference = expected.get(key, BitMap()) ^ held.get(key, BitMap())

@@ -17,7 +17,7 @@ from keyun.accounts import User
 from keyun.config import load
 from keyun.errors import ConfigError
 from keyun.jobs import JobRow, Worker
-from keyun.messages import Message, can_send, send
+from keyun.messages import Gone, Message, Uncertain, Undeliverable, can_send, hand_over, send
 from keyun.site import Site
 from keyun.testing import Clock, make_user
 from keyun.testing.mail import MailServer, mail_server
@@ -159,6 +159,39 @@ def test_a_server_that_does_not_answer_is_named_and_tried_again(make_site: MakeS
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def direct(site: Site, **more: Any) -> None:
+    """Hand one mail over at once, as a plugin does that keeps its own queue."""
+    hand_over(site, Message("m1", "mail", "li@example.org", "标题", "正文", "test.something", **more))
+
+
+def test_a_mail_can_be_ended_by_one_click(site: Site, server: MailServer) -> None:
+    direct(site)
+    direct(site, unsubscribe="https://cloud.example.org/stop/1")
+    plain, ended = server.received
+    assert plain["List-Unsubscribe"] is None
+    assert ended["List-Unsubscribe"] == "<https://cloud.example.org/stop/1>"
+    assert ended["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_a_server_that_breaks_off_before_its_answer_may_have_taken_it(
+    site: Site, server: MailServer
+) -> None:
+    server.cuts = 1
+    with pytest.raises(Uncertain, match="broke off"):
+        direct(site)
+    assert len(server.received) == 1
+
+
+def test_an_unknown_mailbox_is_told_from_a_mail_that_is_refused(site: Site, server: MailServer) -> None:
+    server.refuse["li@example.org"] = "550 no such user"
+    with pytest.raises(Gone):
+        direct(site)
+    server.refuse["li@example.org"] = "554 no thanks"
+    with pytest.raises(Undeliverable) as refused:
+        direct(site)
+    assert not isinstance(refused.value, Gone)
+
+
 def test_user_and_password_are_given_and_checked(make_site: MakeSite) -> None:
     with mail_server(account=("cloud", "s3cret")) as server:
         for password, count in (("wrong", 0), ("s3cret", 1)):

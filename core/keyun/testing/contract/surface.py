@@ -15,8 +15,8 @@ from keyun.testing.contract.subject import Subject
 SURFACE = (
     "keyun.plugins", "keyun.db", "keyun.uow", "keyun.access", "keyun.errors", "keyun.jobs", "keyun.content",
     "keyun.regions", "keyun.accounts", "keyun.events", "keyun.exchange", "keyun.search", "keyun.forms",
-    "keyun.api", "keyun.messages", "keyun.site", "keyun.web.context", "keyun.cli.console", "keyun.testing",
-    "keyun.testing.contract", "keyun.testing.mail", "keyun.testing.search",
+    "keyun.api", "keyun.files", "keyun.messages", "keyun.site", "keyun.web.context", "keyun.cli.console",
+    "keyun.testing", "keyun.testing.contract", "keyun.testing.mail", "keyun.testing.search",
 )  # fmt: skip
 VERSION = ("keyun", "__version__")
 

@@ -1,19 +1,14 @@
-"""Places to choose from, and texts whose pieces are in two languages."""
+"""Places to choose from."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-
-from markupsafe import Markup, escape
 
 from keyun.regions import Tree, level
 from keyun_notices.publishing.places import COUNTRY, outermost
 
 #: (heading, ((code, name), …)); the first of several is the place that holds the others.
 Group = tuple[str, Sequence[tuple[str, str]]]
-HAN = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]+")
-LATIN = re.compile(r"[A-Za-z]")
 
 
 def groups(tree: Tree, roots: Sequence[str], home: str) -> list[Group]:
@@ -51,17 +46,3 @@ def usual(roots: Sequence[str], home: str) -> tuple[str, ...]:
     """The scope that a sender most likely means: what he answers for, or home when that is the country."""
     found = outermost(roots)
     return (home,) if found == [COUNTRY] else tuple(found)
-
-
-def mixed(text: str, language: str) -> Markup:
-    """``text`` with its Chinese pieces marked as such, on a page in English."""
-    if language == "zh" or not LATIN.search(text):
-        return (
-            Markup(escape(text)) if language == "zh" else Markup('<span lang="zh-CN">{}</span>').format(text)
-        )
-    found = Markup("")
-    end = 0
-    for piece in HAN.finditer(text):
-        found += escape(text[end : piece.start()]) + Markup('<span lang="zh-CN">{}</span>').format(piece[0])
-        end = piece.end()
-    return found + escape(text[end:])

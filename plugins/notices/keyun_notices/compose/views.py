@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Blueprint, current_app, flash, g, redirect, render_template, request, url_for
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 from werkzeug.wrappers import Response
@@ -16,12 +15,12 @@ from werkzeug.wrappers import Response
 from keyun.access import requires
 from keyun.errors import Conflict, Invalid, KeyunError
 from keyun.web.context import actor, reading, writing
+from keyun_notices import pieces
 from keyun_notices.compose import carried as carrying
 from keyun_notices.compose import dryrun, record_views, services
 from keyun_notices.compose.carried import TEXTS, Carried
 from keyun_notices.compose.convert import from_json, to_json
 from keyun_notices.compose.dryrun import SEND, Tried
-from keyun_notices.compose.places import mixed
 from keyun_notices.compose.state import Builder, press, read
 from keyun_notices.publishing.files import MOST_BYTES
 
@@ -105,7 +104,7 @@ def _asked(carried: Carried, do: str) -> Asked:
 
 def _from_form(carried: Carried, do: str) -> Asked:
     builder, focus = press(read(request.form), do, request.form)
-    audience, wrong = to_json(builder, dryrun.fields_of(reading(), _language()))
+    audience, wrong = to_json(builder, dryrun.fields_of(reading(), pieces.language()))
     if not wrong:
         wrong = _judged(audience)
     as_json = _pretty(audience) if do == "json" and not wrong else None
@@ -128,7 +127,7 @@ def _from_json(carried: Carried, do: str) -> Asked:
     carried = replace(carried, audience=audience)
     if do != "form":
         return Asked(carried, Builder(), text)
-    builder = from_json(audience, dryrun.fields_of(reading(), _language()))
+    builder = from_json(audience, dryrun.fields_of(reading(), pieces.language()))
     if builder is None:
         return Asked(carried, Builder(), text, message=TOO_DEEP)
     return Asked(carried, builder)
@@ -145,7 +144,7 @@ def _judged(audience: Any) -> dict[str, str]:
 def _shown(carried: Carried) -> Asked:
     """The page of the audience as ``carried`` has it: the form when it fits, else the JSON."""
     wrong = _judged(carried.audience)
-    builder = None if wrong else from_json(carried.audience, dryrun.fields_of(reading(), _language()))
+    builder = None if wrong else from_json(carried.audience, dryrun.fields_of(reading(), pieces.language()))
     if builder is None:
         return Asked(carried, Builder(), _pretty(carried.audience), wrong)
     return Asked(carried, builder)
@@ -178,7 +177,7 @@ def _audience_page(asked: Asked) -> str:
         focus=asked.focus,
         message=asked.message,
         tried=tried,
-        fields=dryrun.suggested(actor(), reading(), dryrun.fields_of(reading(), _language())),
+        fields=dryrun.suggested(actor(), reading(), dryrun.fields_of(reading(), pieces.language())),
         region_groups=services.region_groups(actor(), reading()),
     )
 
@@ -266,8 +265,7 @@ def _confirm_page(carried: Carried, error: KeyunError | None = None) -> str:
 def _helpers() -> dict[str, Any]:
     """What the templates of these pages may use."""
     return {
-        "language": _language(),
-        "mixed": lambda text: mixed(text, _language()),
+        **pieces.helpers(),
         "topic_title": _topic_title,
         "size_of": _size,
         "now": reading().now,
@@ -278,7 +276,7 @@ def _topic_title(name: str) -> Markup:
     found = services.topics_of(reading()).get(name)
     if found is None:
         return Markup("<code>{}</code>").format(name)
-    return mixed(found.title_en if _language() == "en" else found.title, _language())
+    return pieces.mixed(found.title_en if pieces.language() == "en" else found.title, pieces.language())
 
 
 def _most_upload() -> int:
@@ -296,7 +294,3 @@ def _tried(carried: Carried) -> Tried:
 
 def _pretty(audience: Any) -> str:
     return json.dumps(audience, ensure_ascii=False, indent=2)
-
-
-def _language() -> str:
-    return "en" if str(get_locale()).startswith("en") else "zh"

@@ -40,12 +40,9 @@ def freeze_contacts(unit: UnitOfWork, notice: Notice) -> int:
         return 0
     there = unit.session.scalars(sa.select(Contact.region).distinct()).all()
     where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
-    query = (
-        sa.select(Contact.id)
-        .where(Contact.state == ACTIVE, Contact.region.in_(where), without_account())
-        .order_by(Contact.id)
-    )
-    count = bits.keep(unit.session, AddressedContact, notice.id, unit.session.scalars(query).all())
+    query = sa.select(Contact.id).where(Contact.state == ACTIVE, Contact.region.in_(where), without_account())
+    ids = unit.session.connection().scalars(query).all()
+    count = bits.keep(unit.session, AddressedContact, notice.id, ids)
     unit.session.add(ContactAudience(notice_id=notice.id, addressed=count, erased=0))
     return count
 

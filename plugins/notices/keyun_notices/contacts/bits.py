@@ -18,7 +18,7 @@ __all__ = ["SHIFT", "clear", "count", "holds", "keep", "read"]
 
 
 def keep(session: Session, model: type[Model], notice_id: int, ids: Sequence[int]) -> int:
-    """Write ``ids``, ascending, as rows of ``model`` for a notice; returns how many there are."""
+    """Write ``ids``, each once, as rows of ``model`` for a notice; returns how many there are."""
     chunks, packed = pack(BitMap(ids))
     rows = [
         {"chunk": c, "notice_id": notice_id, "bits": packed[i * BYTES : (i + 1) * BYTES]}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyun.messages import Message, TryLater, Undeliverable
-from keyun_notices.outbox.channels.protocol import Gone, Handed, Letter, Provider, Refused
+from keyun.messages import Message, TryLater, Uncertain, Undeliverable
+from keyun_notices.outbox.channels.protocol import Gone, Handed, Letter, Provider, Refused, Unknown
 from keyun_notices.outbox.directory import channels
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def send(site: Site, message: Message) -> bool | None:
             return True
         if isinstance(result, Refused | Gone):
             raise Undeliverable(result.reason)
+        if isinstance(result, Unknown):
+            # Another gateway does not know the id, and would send it a second time.
+            raise Uncertain(result.reason)
         why = result.reason
     if gateways:
         raise TryLater(why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -11,8 +11,8 @@ from keyun.errors import KeyunError
 from keyun.exchange import Exporter, Importer, Row, RowError, Written
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
-from keyun_notices.contacts.consent import agree
-from keyun_notices.contacts.models import ACTIVE, Consent, Contact
+from keyun_notices.contacts.consent import CONTACT, REFUSED, Given, agree_many
+from keyun_notices.contacts.models import ACTIVE, WITHDRAWN, Consent, Contact
 from keyun_notices.contacts.phones import digest
 from keyun_notices.contacts.regions import At, known
 from keyun_notices.contacts.schemas import ContactRow
@@ -36,20 +36,48 @@ def exporters() -> tuple[Exporter, ...]:
 def write(actor: Actor, unit: UnitOfWork, rows: Sequence[tuple[int, Row]]) -> Written:
     """Write one chunk; a row of another region, or of somebody who withdrew since, comes back as an error."""
     unit.require(actor, MANAGE)
-    mine = unit.site.access.regions(actor, MANAGE)
-    own = {number: digest(unit.site, row["phone"]) for number, row in rows}
-    found = unit.session.scalars(sa.select(Contact.digest).where(Contact.digest.in_(list(own.values()))))
-    before, created, changed, errors = set(found), 0, 0, list[RowError]()
+    good, errors = dict[str, Given](), list[RowError]()
+    numbers: dict[str, tuple[int, Row]] = {}
     for number, row in rows:
+        own = digest(unit.site, row["phone"])
         try:
             unit.require(actor, MANAGE, At(known(unit.site.regions, row["region"])))
-            agree(actor, unit, given(unit, row), mine)
+            good[own] = given(unit, row)
         except KeyunError as e:
             errors.append(RowError(number, str(e), row))
-            continue
-        created += own[number] not in before
-        changed += own[number] in before
-    return Written(created, changed, errors)
+        else:
+            numbers[own] = (number, row)
+    before = _before(unit, good)
+    taken = agree_many(actor, unit, good, unit.site.access.regions(actor, MANAGE)) if good else {}
+    errors += [RowError(numbers[own][0], REFUSED, numbers[own][1]) for own in good.keys() - taken.keys()]
+    _record(actor, unit, good, taken, before)
+    created = len(taken.keys() - before.keys())
+    return Written(created, len(taken) - created, errors)
+
+
+def _before(unit: UnitOfWork, good: Mapping[str, Given]) -> dict[str, tuple[str, str]]:
+    """State and region of those who are there already, by digest."""
+    query = sa.select(Contact.digest, Contact.state, Contact.region).where(Contact.digest.in_(list(good)))
+    return {own: (state, region) for own, state, region in unit.session.execute(query)}
+
+
+def _record(
+    actor: Actor,
+    unit: UnitOfWork,
+    good: Mapping[str, Given],
+    taken: Mapping[str, int],
+    before: Mapping[str, tuple[str, str]],
+) -> None:
+    """One event for each contact that is new, back, or elsewhere now."""
+    events = []
+    for own, number in taken.items():
+        data = {"region": good[own].region, "way": good[own].way}
+        state, region = before.get(own, (WITHDRAWN, ""))
+        if state != ACTIVE:
+            events.append(("contact.joined", CONTACT, number, data))
+        elif region != good[own].region:
+            events.append(("contact.moved", CONTACT, number, data))
+    unit.record_many(actor, events)
 
 
 def read(actor: Actor, unit: UnitOfWork) -> Iterator[Row]:

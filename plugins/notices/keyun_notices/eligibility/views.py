@@ -17,6 +17,7 @@ from keyun.errors import Conflict, Invalid, KeyunError
 from keyun.web.context import actor, default_region, reading, site, writing
 from keyun_notices.audience.words import describe
 from keyun_notices.contacts.qr import absolute
+from keyun_notices import pieces
 from keyun_notices.eligibility import services
 from keyun_notices.eligibility.models import Call
 from keyun_notices.eligibility.schemas import KINDS
@@ -28,6 +29,7 @@ Answer = str | Response | tuple[str, int]
 def blueprint(name: str) -> Blueprint:
     """The pages of the part ``eligibility`` of the slot ``name``."""
     pages = Blueprint(f"{name}-eligibility", __name__)
+    pages.context_processor(pieces.helpers)
     routes: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
         ("/calls", "calls", calls, ("GET",)),
         ("/calls/<uuid:public_id>", "call", call, ("GET",)),

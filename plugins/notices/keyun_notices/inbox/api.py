@@ -18,6 +18,15 @@ from keyun_notices.publishing.models import Notice
 READ = services.READ
 
 
+class InboxArguments(PageArguments):
+    """Which part of the inbox."""
+
+    personal = fields.Boolean(
+        load_default=True,
+        metadata={"description": "false：只看按地区发布的 / false: only what was chosen by region"},
+    )
+
+
 class InboxItemSchema(Schema):
     """One notice in an inbox."""
 
@@ -77,7 +86,7 @@ class OpenedSchema(InboxItemSchema):
 
 def add(api: ApiBlueprint) -> None:
     """Hang the operations of readers below ``/api/v1/notices``."""
-    operation(api, "/inbox", inbox, InboxPageSchema, "收件箱 / Inbox", query=PageArguments)
+    operation(api, "/inbox", inbox, InboxPageSchema, "收件箱 / Inbox", query=InboxArguments)
     operation(api, "/inbox/<uuid:public_id>", look, OpenedSchema, "一条通知 / One notice")
     said = "记下已读 / Note that it was opened"
     operation(api, "/inbox/<uuid:public_id>/open", opened, OpenedSchema, said, methods=["POST"])
@@ -88,7 +97,7 @@ def add(api: ApiBlueprint) -> None:
 @requires(READ)
 def inbox(query: dict[str, Any]) -> dict[str, Any]:
     """What is active for the caller now; leaves no receipt."""
-    found = services.inbox(actor(), reading(), query["after"], query["limit"])
+    found = services.inbox(actor(), reading(), query["after"], query["limit"], personal=query["personal"])
     unread = services.unread(actor(), reading())
     return {"items": [_item(i) for i in found.items], "next": found.next, "unread": unread}
 

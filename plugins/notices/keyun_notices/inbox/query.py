@@ -17,6 +17,8 @@ from keyun.db import UTCDateTime, is_sqlite
 from keyun.uow import UnitOfWork
 from keyun_notices.inbox.cursor import Place
 from keyun_notices.inbox.models import Receipt
+from keyun_notices.preferences.audience import impersonal
+from keyun_notices.preferences.models import Preference
 from keyun_notices.publishing import frozen
 from keyun_notices.publishing.models import Addressed, Notice, NoticeRegion
 from keyun_notices.publishing.places import chain
@@ -38,11 +40,17 @@ class Row(Protocol):
     acted_at: dt.datetime | None
 
 
-def candidates(unit: UnitOfWork, user_id: int, place: Place | None, only_unread: bool) -> Sequence[Row]:
-    """Up to :data:`BATCH` rows after ``place``, newest first; those not addressed are yet to be judged."""
+def candidates(
+    unit: UnitOfWork, user_id: int, place: Place | None, only_unread: bool, personal: bool = True
+) -> Sequence[Row]:
+    """Up to :data:`BATCH` rows after ``place``, newest first; those not addressed are yet to be judged.
+
+    Without ``personal``, and for who refuses it in his preferences, only what was chosen by region alone,
+    and what is of the life-threat class.
+    """
     sqlite = is_sqlite(unit.session)
     connection = unit.session.connection()
-    code = connection.scalar(_region(), {"user": user_id})
+    code, refuses = connection.execute(_reader(), {"user": user_id}).one_or_none() or (None, False)
     values: dict[str, Any] = {
         "user": user_id,
         "chunk": user_id >> frozen.SHIFT,
@@ -52,17 +60,22 @@ def candidates(unit: UnitOfWork, user_id: int, place: Place | None, only_unread:
     }
     if place is not None:
         values["moment"], values["number"] = place
-    found = connection.execute(_statement(sqlite, only_unread, place is not None), values).all()
+    found = connection.execute(
+        _statement(sqlite, only_unread, place is not None, personal and not refuses), values
+    ).all()
     return cast("Sequence[Row]", found)
 
 
 @cache
-def _region() -> sa.Select[Any]:
-    return sa.select(User.region).where(User.id == sa.bindparam("user", type_=sa.Integer))
+def _reader() -> sa.Select[Any]:
+    """Where the person is, and whether he refuses what was chosen by more than that."""
+    shown: tuple[Any, ...] = (User.region, sa.func.coalesce(Preference.impersonal, sa.false()))
+    found: sa.Select[Any] = sa.select(*shown).outerjoin(Preference, Preference.user_id == User.id)
+    return found.where(User.id == sa.bindparam("user", type_=sa.Integer))
 
 
 @cache
-def _statement(sqlite: bool, only_unread: bool, further: bool) -> sa.Select[Any]:
+def _statement(sqlite: bool, only_unread: bool, further: bool, personal: bool) -> sa.Select[Any]:
     user = sa.bindparam("user", type_=sa.Integer)
     here = sa.and_(
         Addressed.notice_id == Notice.id, Addressed.chunk == sa.bindparam("chunk", type_=sa.Integer)
@@ -74,8 +87,9 @@ def _statement(sqlite: bool, only_unread: bool, further: bool) -> sa.Select[Any]
     )
     moments = (Notice.published_at, Notice.created_at, Notice.starts_at)
     done = (Receipt.shown_at, Receipt.opened_at, Receipt.acted_at)
+    shown: tuple[Any, ...] = (Notice.id, *moments, bit.label("addressed"), *done)
     found: sa.Select[Any] = (
-        sa.select(Notice.id, *moments, bit.label("addressed"), *done)
+        sa.select(*shown)
         .select_from(Notice)
         .outerjoin(Addressed, here)
         .outerjoin(Receipt, own)
@@ -83,6 +97,8 @@ def _statement(sqlite: bool, only_unread: bool, further: bool) -> sa.Select[Any]
         .order_by(Notice.published_at.desc(), Notice.id.desc())
         .limit(BATCH)
     )
+    if not personal:
+        found = found.where(sa.or_(Notice.life, impersonal()))
     if only_unread:
         found = found.where(Receipt.opened_at.is_(None))
     if further:

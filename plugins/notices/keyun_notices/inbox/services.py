@@ -51,14 +51,19 @@ class Opened:
     receipt: Receipt | None
 
 
-def inbox(actor: Actor, unit: UnitOfWork, after: str | None = None, limit: int = 20) -> Page[Item]:
+def inbox(
+    actor: Actor, unit: UnitOfWork, after: str | None = None, limit: int = 20, *, personal: bool = True
+) -> Page[Item]:
     """The active notices for ``actor``, newest first.
+
+    Without ``personal``, as with the preference not to be chosen by anything but the region, only those
+    that were not.
 
     :raises Invalid: when ``after`` is not a cursor of this list.
     """
     unit.require(actor, READ)
     found: list[query.Row] = []
-    for seen in _visible(unit, _number(actor), after_place(after)):
+    for seen in _visible(unit, _number(actor), after_place(after), personal=personal):
         found.append(seen)
         if len(found) > limit:
             break
@@ -161,7 +166,12 @@ def _mine(actor: Actor, unit: UnitOfWork, public_id: str) -> tuple[Notice, Membe
 
 
 def _visible(
-    unit: UnitOfWork, user_id: int, place: Place | None, *, only_unread: bool = False
+    unit: UnitOfWork,
+    user_id: int,
+    place: Place | None,
+    *,
+    only_unread: bool = False,
+    personal: bool = True,
 ) -> Iterator[query.Row]:
     """What stands in the inbox of the user after ``place``, newest first.
 
@@ -169,13 +179,14 @@ def _visible(
     whether he meets their conditions is judged here.
     """
     judge = Judge(unit, user_id)
-    rows = query.candidates(unit, user_id, place, only_unread)
+    rows = query.candidates(unit, user_id, place, only_unread, personal)
     while True:
         now = judge.meets({r.id: frozen_at(r) for r in rows if not r.addressed})
         yield from (r for r in rows if r.addressed or r.id in now)
         if len(rows) < query.BATCH:
             return
-        rows = query.candidates(unit, user_id, (rows[-1].published_at, rows[-1].id), only_unread)
+        place = (rows[-1].published_at, rows[-1].id)
+        rows = query.candidates(unit, user_id, place, only_unread, personal)
 
 
 def _notices(unit: UnitOfWork, ids: Sequence[int]) -> dict[int, Notice]:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from keyun.access import requires
 from keyun.web.context import actor, reading, site, writing
+from keyun_notices import pieces
 from keyun_notices.audience.why import decisive
 from keyun_notices.inbox import services
 from keyun_notices.preferences.topics import topics
@@ -21,6 +22,7 @@ READ = services.READ
 def blueprint(name: str) -> Blueprint:
     """The pages below ``/notices``."""
     pages = Blueprint(name, __name__)
+    pages.context_processor(pieces.helpers)
     pages.add_url_rule("/", "inbox", inbox)
     pages.add_url_rule("/inbox/<uuid:public_id>", "notice", notice)
     pages.add_url_rule("/inbox/<uuid:public_id>/acted", "acted", acted, methods=["POST"])
@@ -31,11 +33,12 @@ def blueprint(name: str) -> Blueprint:
 @requires(READ)
 def inbox() -> str:
     """What is active for this person, newest first."""
-    found = services.inbox(actor(), reading(), request.args.get("after") or None)
+    personal = request.args.get("personal") != "0"
+    found = services.inbox(actor(), reading(), request.args.get("after") or None, personal=personal)
     if any(item.shown_at is None for item in found.items):
         with writing() as unit:
             services.shown(actor(), unit, found.items)
-    return render_template("notices/inbox.html", found=found, topics=topics(site()))
+    return render_template("notices/inbox.html", found=found, topics=topics(site()), personal=personal)
 
 
 @requires(READ)

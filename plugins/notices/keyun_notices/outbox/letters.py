@@ -243,7 +243,7 @@ def _letter(site: Site, channel: Channel, row: OutboxRow, notice: Notice, facts:
     if (public := facts.public_ids.get(key)) is not None:
         token = optout_token(site, row.recipient_kind, public, topic=notice.topic)
     root = str(site.runtime.config.site["url"])
-    own = f"{root}/notices/{notice.public_id}" if root and row.recipient_kind == "account" else ""
+    own = f"{root}/notices/inbox/{notice.public_id}" if root and row.recipient_kind == "account" else ""
     return Letter(
         key=row.key,
         to=facts.addresses[key],

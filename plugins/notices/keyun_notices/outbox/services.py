@@ -87,7 +87,8 @@ def put(unit: UnitOfWork, rows: Sequence[Delivery]) -> int:
     for start in range(0, len(rows), CHUNK):
         values = [_values(unit, r) for r in rows[start : start + CHUNK]]
         insert = (sqlite.insert if is_sqlite(unit.session) else postgresql.insert)(ROW)
-        new += int(unit.session.connection().execute(insert.on_conflict_do_nothing(), values).rowcount)
+        written = insert.on_conflict_do_nothing().returning(ROW.c.id)
+        new += len(unit.session.connection().execute(written, values).all())
     return new
 
 
@@ -174,7 +175,7 @@ def states(unit: UnitOfWork) -> dict[tuple[str, str], int]:
 
 
 def oldest(unit: UnitOfWork) -> dict[str, dt.datetime]:
-    """Since when the oldest letter of each channel waits; while quiet hours or caps hold it, it does not wait.
+    """Since when the oldest letter of each channel waits; what quiet hours or caps hold does not wait.
 
     Open: figures without a name in them.
     """

@@ -41,7 +41,7 @@ class Said:
 
     birth_year: int | None = None
     title: int | None = None
-    interests: Sequence[str] = ()
+    interests: tuple[str, ...] = ()
 
 
 def profile(actor: Actor, unit: UnitOfWork) -> Said:
@@ -49,7 +49,7 @@ def profile(actor: Actor, unit: UnitOfWork) -> Said:
     unit.require(actor, "notices.profile.edit")
     row = unit.session.get(Profile, actor.user_id)
     topics = sa.select(Interest.topic).where(Interest.user_id == actor.user_id).order_by(Interest.topic)
-    interests = unit.session.scalars(topics).all()
+    interests = tuple(unit.session.scalars(topics))
     return Said(row.birth_year if row else None, row.title if row else None, interests)
 
 

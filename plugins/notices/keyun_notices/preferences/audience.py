@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from keyun_notices.publishing.models import Notice
 
 #: The one attribute that is no profile.
 REGION = "region"
@@ -26,6 +29,17 @@ def chosen_by_region(audience: Any) -> sa.ColumnElement[bool]:
     """
     rest = sa.func.replace(sa.cast(audience, sa.Text), ABOUT_REGION, "")
     return sa.not_(rest.contains(ABOUT_ANYTHING, autoescape=True))
+
+
+def impersonal() -> sa.ColumnElement[bool]:
+    """The condition for notices that were chosen by region alone; of a cancellation, all that it ended."""
+    ended = aliased(Notice)
+    chosen = sa.select(ended.id).where(
+        ended.thread == Notice.thread, sa.not_(chosen_by_region(ended.audience))
+    )
+    return sa.and_(
+        chosen_by_region(Notice.audience), sa.or_(Notice.kind != "cancel", sa.not_(chosen.exists()))
+    )
 
 
 def _attributes(expression: Any) -> Iterator[str]:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from keyun.api import Page, page
 from keyun.errors import NotFound
 from keyun.regions import subtree
 from keyun.uow import UnitOfWork
-from keyun_notices.preferences.audience import chosen_by_region
+from keyun_notices.preferences.audience import impersonal
 from keyun_notices.preferences.waiting import active
 from keyun_notices.publishing.models import Notice, NoticeRegion
 from keyun_notices.publishing.places import chain
@@ -73,18 +72,7 @@ def regions_of(unit: UnitOfWork, notices: Sequence[Notice]) -> dict[int, list[st
 
 
 def _public() -> tuple[sa.ColumnElement[bool], ...]:
-    """That a notice was published to everybody of its regions; a cancellation, that all it ended were."""
-    ended = aliased(Notice)
-    hidden = (
-        sa.select(ended.id)
-        .where(ended.thread == Notice.thread, sa.not_(chosen_by_region(ended.audience)))
-        .exists()
-    )
-    return (
-        Notice.published_at.is_not(None),
-        chosen_by_region(Notice.audience),
-        sa.or_(Notice.kind != "cancel", sa.not_(hidden)),
-    )
+    return Notice.published_at.is_not(None), impersonal()
 
 
 def _scope(unit: UnitOfWork, topic: str | None, region: str | None) -> list[sa.ColumnElement[bool]]:

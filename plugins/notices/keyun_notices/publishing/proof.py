@@ -74,7 +74,8 @@ def prove_person(actor: Actor, unit: UnitOfWork, notice: Notice, user: User) -> 
     """Whether one person was addressed, under which pseudonym, and how the conditions stand now."""
     unit.require(actor, PROVE, notice)
     receipt = unit.session.get(Receipt, (user.id, notice.id))
-    clause = explain(unit, user.id, notice)
+    # A cancellation has no conditions of its own.
+    clause = None if notice.kind == "cancel" else explain(unit, user.id, notice)
     return {
         "pseudonym": pseudonym(notice, user.id),
         "addressed": was_addressed(unit, user.id, notice.id),

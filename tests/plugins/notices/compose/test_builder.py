@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
@@ -89,6 +89,7 @@ def holds(data: Any, person: Mapping[str, Any]) -> bool:
     return bool(data.get("from", -9999) <= value <= data.get("to", 9999))
 
 
+@settings(deadline=None)
 @given(AUDIENCES, st.lists(PERSON, min_size=5, max_size=20))
 def test_what_the_form_can_show_means_the_same_when_it_comes_back(
     data: Any, people: list[dict[str, Any]]
@@ -194,6 +195,7 @@ def test_buttons_add_and_remove_without_touching_the_rest() -> None:
     assert builder == Builder("any", (Group(),))
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=20),
     st.dictionaries(st.sampled_from(["join", "g0-join", "g0-new", "g1-join"]), st.text()),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from html import unescape
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -65,7 +67,7 @@ def step(browser: Browser, at: str, do: str, draft: str, **fields: object) -> st
 LEVEL = {"scope": "511402", "g0-join": "all", "g0-c0-attribute": "level", "g0-c0-value": "2"}
 
 
-def confirmed(browser: Browser, audience: dict[str, object] = LEVEL, **message: object) -> str:
+def confirmed(browser: Browser, audience: Mapping[str, object] = LEVEL, **message: Any) -> str:
     """Go to the last page; what it carries."""
     page = browser.get("/notices/compose").text
     page = step(browser, "audience", "next", draft_of(page), **audience)
@@ -77,7 +79,7 @@ def notices(site: Site) -> list[Notice]:
         return list(unit.session.scalars(sa.select(Notice).order_by(Notice.id)))
 
 
-def published(site: Site, browser: Browser, **more: object) -> Notice:
+def published(site: Site, browser: Browser, **more: Any) -> Notice:
     """Publish and return the newest notice."""
     answer = browser.submit(
         "/notices/compose", {"at": "confirm", "do": "publish", "draft": confirmed(browser, **more)}
@@ -272,7 +274,7 @@ CARRIED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     at=st.sampled_from(["audience", "message", "confirm", "x"]),
     do=st.sampled_from(["next", "back", "publish", "anew", "preview", "count", "json", "form", "add:0"]),

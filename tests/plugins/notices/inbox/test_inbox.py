@@ -271,9 +271,7 @@ def test_the_list_shows_what_membership_allows_and_what_facts_say(town: Push, mo
                 now = notice.kind != "cancel" and live.meets(unit, whole(unit, notice), number)
                 assert (notice.ikey in shown) == (stands and (was or now))
                 found = membership(unit, number, notice)
-                assert (found is not None) == (
-                    notice.published_at is not None and (was or (stands and now))
-                )
+                assert (found is not None) == (notice.published_at is not None and (was or (stands and now)))
                 assert notice.ikey not in shown or (found is not None and found.active)
     with town.site.writing() as unit:
         unit.session.execute(sa.update(User).values(active=True, level=1))

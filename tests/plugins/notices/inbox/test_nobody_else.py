@@ -58,12 +58,18 @@ def ask(client: Browser, method: str, path: str) -> Any:
     """The answer to a request with the CSRF token that a page has."""
     if method == "GET":
         return client.get(path)
-    return client.post(path, data={"csrf_token": client.csrf_token()}, headers={"X-CSRFToken": client.csrf_token()})
+    return client.post(
+        path, data={"csrf_token": client.csrf_token()}, headers={"X-CSRFToken": client.csrf_token()}
+    )
 
 
 def bare(answer: Any) -> str:
     """What an answer says, without the ids that were asked for and the number of the request."""
-    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|value=\"[^\"]{40,}\"", "", answer.get_data(as_text=True))
+    return re.sub(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|value=\"[^\"]{40,}\"",
+        "",
+        answer.get_data(as_text=True),
+    )
 
 
 def test_who_was_addressed_opens_it_by_every_address(town: Push, app: Flask) -> None:

@@ -42,7 +42,13 @@ def test_a_notice_says_why_and_takes_the_word_that_it_is_done(town: Push, make_a
     notice = town.publish("n1", title="领取种子", body="## 地点\n东坡区", link="https://example.org/seeds")
     client = browser(town, make_app, "an")
     page = client.get(f"/notices/inbox/{notice.public_id}").get_data(as_text=True)
-    for text in ("领取种子", "<h2>地点</h2>", "https://example.org/seeds", "为什么发给我", "地区在四川省眉山市"):
+    for text in (
+        "领取种子",
+        "<h2>地点</h2>",
+        "https://example.org/seeds",
+        "为什么发给我",
+        "地区在四川省眉山市",
+    ):
         assert text in page
     done = client.submit(f"/notices/inbox/{notice.public_id}/acted")
     assert done.status_code == 303
@@ -84,4 +90,4 @@ def test_a_long_inbox_has_pages(town: Push, make_app: MakeApp) -> None:
 def test_markdown_of_a_notice_brings_no_script(town: Push, make_app: MakeApp) -> None:
     notice = town.publish("n1", title="<b>x</b>", body="<script>alert(1)</script> [x](javascript:alert(1))")
     page = browser(town, make_app, "an").get(f"/notices/inbox/{notice.public_id}").get_data(as_text=True)
-    assert "<script>alert" not in page and "href=\"javascript:" not in page and "<b>x</b>" not in page
+    assert "<script>alert" not in page and 'href="javascript:' not in page and "<b>x</b>" not in page

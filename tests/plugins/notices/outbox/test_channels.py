@@ -178,7 +178,7 @@ def test_a_robot_that_is_asked_too_often_is_left_alone(
 
 def test_each_robot_keeps_its_own_limit(make_post: MakePost, hooks: Gateway) -> None:
     post = hook_post(make_post)
-    for name in ("一", "二"):
+    for name in ("一组", "二组"):
         relay(post, f"{hooks.url}/robot/send?access_token={name}", name)
     for number in range(12):
         post.publish(f"k{number}", relays=True, title=f"第 {number} 条")
@@ -210,7 +210,7 @@ def push_config() -> dict[str, Any]:
 
 def point(key: Any) -> bytes:
     numbers = key.public_key().public_numbers()
-    return b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+    return b"".join((b"\x04", numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")))
 
 
 def encoded(data: bytes) -> str:
@@ -231,7 +231,7 @@ class Receiver:
         }
 
     def read(self, body: bytes) -> dict[str, Any]:
-        import http_ece
+        import http_ece  # type: ignore[import-untyped]
 
         found = http_ece.decrypt(body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
         return dict(json.loads(found))

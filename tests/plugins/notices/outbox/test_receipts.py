@@ -261,7 +261,7 @@ def test_a_code_binds_a_follower_once(
         client.log_in(unit.session.get_one(User, number))
     page = client.submit("/notices/wechat/code")
     assert page.status_code == 200
-    code = page.text.partition("绑定 ")[2][:8]
+    code = page.text.partition("BD ")[2][:8]
     text = event("", MsgType="text", Content=f"绑定 {code.lower()}", FromUserName="open-new")
     assert "绑定成功" in tell(post, text).text
     assert "不对" in tell(post, text).text

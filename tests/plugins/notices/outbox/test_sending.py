@@ -138,6 +138,16 @@ def test_a_mailbox_that_is_unknown_is_dead_and_a_full_one_is_tried_again(
     assert [m["To"] for m in mail.received] == ["full@example.org"]
 
 
+def test_a_mail_whose_answer_was_lost_is_not_sent_again(make_post: MakePost, mail: MailServer) -> None:
+    post = make_post(mail=mail.config)
+    post.person("a", "mail")
+    mail.cuts = 1
+    post.publish()
+    post.work()
+    post.later(days=1)
+    assert (post.state("a", "mail"), len(mail.received)) == ("uncertain", 1)
+
+
 def test_what_is_cancelled_or_over_meanwhile_is_not_sent(make_post: MakePost, sms: Gateway) -> None:
     post = make_post(sms=[sms_settings(sms, per_second=0.001, burst=1)])
     for login in "abc":

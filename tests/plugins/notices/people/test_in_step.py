@@ -289,7 +289,7 @@ def test_a_file_of_other_attributes_or_of_another_database_is_not_used(saved: Li
             assert same(live.people(unit), fresh(unit))
 
 
-def test_the_worker_saves_after_so_many_changes(make_site: MakeSite) -> None:
+def test_the_worker_saves_after_so_many_changes(make_site: MakeSite, settled: Callable[[Site], None]) -> None:
     site = make_site("notices", config={"plugin": {"notices": {"save_after": 3}}})
     live = resident(site)
 
@@ -307,6 +307,7 @@ def test_the_worker_saves_after_so_many_changes(make_site: MakeSite) -> None:
     with site.writing() as unit:
         register(unit, 2)
         move(unit, 1)
+    settled(site)
     assert name() != first
     with site.reading() as unit:
         assert upkeep.lag(site, unit).events == 0

@@ -84,6 +84,8 @@ def test_a_body_without_an_end_of_depth_is_refused(town: Push, app: Flask) -> No
     def make(unit: Any) -> str:
         return create_token(town.actor("staff"), unit, unit.session.get_one(User, town.people["staff"]), "t")
 
-    deep = '{"key":"a","title":"t","regions":["511400"],"audience":' + '{"not":' * 20_000 + "{}" + "}" * 20_001
+    deep = (
+        '{"key":"a","title":"t","regions":["511400"],"audience":' + '{"not":' * 20_000 + "{}" + "}" * 20_001
+    )
     headers = {"Authorization": f"Bearer {town.writing(make)}", "Content-Type": "application/json"}
     assert browse(app).post("/api/v1/notices/", data=deep, headers=headers).status_code in (400, 422)

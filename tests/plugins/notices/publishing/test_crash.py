@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from keyun.jobs import JobRow, Worker
 from keyun.testing import MakeSite
-from keyun_notices.publishing import services, settling
+from keyun_notices.publishing import frozen, services, settling
 from keyun_notices.publishing.models import Addressed, Notice, NoticeRegion
 
 Push = Any
@@ -21,7 +21,7 @@ Push = Any
 STEPS = (
     (services, "_insert"),
     (services, "_belongings"),
-    (services.frozen, "freeze"),
+    (frozen, "freeze"),
     (services, "freeze_contacts"),
     (services, "settle_thread"),
     (settling, "announce"),
@@ -48,7 +48,7 @@ def rows(push: Push) -> list[int]:
     """How many notices, regions, chunks and fan-outs there are."""
     queries = [sa.select(sa.func.count()).select_from(m) for m in (Notice, NoticeRegion, Addressed)]
     queries.append(sa.select(sa.func.count()).where(JobRow.name == "notices.fanout"))
-    return push.reading(lambda u: [u.session.scalar(q) for q in queries])
+    return [int(push.reading(lambda u, q=q: u.session.scalar(q))) for q in queries]
 
 
 @pytest.mark.parametrize(("module", "name"), STEPS, ids=[name for _, name in STEPS])
@@ -90,7 +90,7 @@ from pathlib import Path
 from keyun.access import system
 from keyun.runtime import Runtime
 from keyun.site import Site
-from keyun_notices.publishing import services, settling
+from keyun_notices.publishing import frozen, services, settling
 from keyun_notices.publishing.draft import Draft
 
 settling.hand_over = lambda *a: os.kill(os.getpid(), signal.SIGKILL)

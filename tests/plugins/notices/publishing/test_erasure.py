@@ -105,7 +105,9 @@ def test_a_person_is_proved_under_a_pseudonym_that_means_nothing_elsewhere(town:
         )
 
     said = ask("an")
-    assert said["addressed"] and said["pseudonym"] == pseudonym(one, number) and said["conditions_now"]["holds"]
+    assert (
+        said["addressed"] and said["pseudonym"] == pseudonym(one, number) and said["conditions_now"]["holds"]
+    )
     assert not ask("du")["addressed"]
     leave(town, "an")
     left = town.reading(lambda u: list(pseudonyms(system(), u, one)))

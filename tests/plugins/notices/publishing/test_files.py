@@ -42,7 +42,9 @@ def test_a_file_is_what_its_content_says(push: Push, content: bytes, kind: str, 
     assert keep(push, name.upper(), content).name == name.upper()
 
 
-@pytest.mark.parametrize("content", [b"", b"MZ\x90\x00", b"PK\x03\x04", b"\x00\x01", b"GIF89a\xff", b"a\x1bb"])
+@pytest.mark.parametrize(
+    "content", [b"", b"MZ\x90\x00", b"PK\x03\x04", b"\x00\x01", b"GIF89a\xff", b"a\x1bb"]
+)
 def test_other_kinds_are_refused(push: Push, content: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         keep(push, "a.pdf", content)
@@ -59,7 +61,7 @@ def test_a_file_has_a_largest_size(push: Push, monkeypatch: pytest.MonkeyPatch) 
 @given(st.text(max_size=200))
 def test_no_name_leads_out_of_a_folder_or_breaks_a_header(name: str) -> None:
     found = files._name(name, (".pdf",))
-    assert 4 < len(found) <= 120 and found.endswith((".pdf", ".PDF")) or found.lower().endswith(".pdf")
+    assert (4 < len(found) <= 120 and found.endswith((".pdf", ".PDF"))) or found.lower().endswith(".pdf")
     assert not set(found) & set('/\\\r\n\x00"') and not found.startswith(".")
     found.encode()
 

@@ -110,12 +110,17 @@ def truth(expression: Any, levels: Any, regions: Any, active: Any) -> Any:
 
 
 CHANGES = st.lists(
-    st.tuples(st.integers(0, PEOPLE - 1), st.integers(0, 3), st.sampled_from(CODES), st.booleans()), max_size=12
+    st.tuples(st.integers(0, PEOPLE - 1), st.integers(0, 3), st.sampled_from(CODES), st.booleans()),
+    max_size=12,
 )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(EXPRESSIONS, st.lists(st.sampled_from([c for c in CODES if c] + ["100000"]), min_size=1, max_size=2), CHANGES)
+@given(
+    EXPRESSIONS,
+    st.lists(st.sampled_from([c for c in CODES if c] + ["100000"]), min_size=1, max_size=2),
+    CHANGES,
+)
 def test_the_frozen_audience_is_what_plain_arrays_say(
     push: Push, expression: Any, regions: list[str], changes: Any
 ) -> None:
@@ -127,10 +132,10 @@ def test_the_frozen_audience_is_what_plain_arrays_say(
         update_many(unit.session, User, list(rows.values()))
         unit.record_many(system(), [("user.changed", "user", r["id"], {}) for r in rows.values()])
         # The same transaction changes people and publishes.
-        where = {"any": [{"attribute": "region", "within": regions}]} if "100000" not in regions else {"all": []}
-        known = unit.session.execute(
-            sa.select(User.level, User.region, User.active).order_by(User.id)
-        ).all()
+        where = (
+            {"any": [{"attribute": "region", "within": regions}]} if "100000" not in regions else {"all": []}
+        )
+        known = unit.session.execute(sa.select(User.level, User.region, User.active).order_by(User.id)).all()
         levels, places, active = (np.array(c, dtype=object) for c in zip(*known, strict=True))
         meets = truth({"all": [where, expression]}, levels.astype(int), places, active)
         expected = set(ids[meets & active.astype(bool)].tolist())

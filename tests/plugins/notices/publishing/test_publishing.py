@@ -25,7 +25,7 @@ MEISHAN, SICHUAN, DANLENG = "511400", "510000", "511424"
 
 def count(push: Push, model: Any) -> int:
     """How many rows ``model`` has."""
-    return push.reading(lambda u: u.session.scalar(sa.select(sa.func.count()).select_from(model)))
+    return int(push.reading(lambda u: u.session.scalar(sa.select(sa.func.count()).select_from(model))))
 
 
 def test_a_notice_reaches_exactly_those_in_its_regions(town: Push) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keyun.access import system
+from keyun.access import Actor, system
 from keyun.errors import Conflict, Forbidden
 from keyun.events import Event
 from keyun_notices.inbox import services as inbox
@@ -169,11 +170,7 @@ STORY = (
 
 def named(draft: Draft, prefix: str) -> Draft:
     """``draft`` in a world of its own."""
-    from dataclasses import replace
-
-    return replace(
-        draft, ikey=prefix + draft.ikey, refers_to=tuple(prefix + key for key in draft.refers_to)
-    )
+    return replace(draft, ikey=prefix + draft.ikey, refers_to=tuple(prefix + key for key in draft.refers_to))
 
 
 def outcome(push: Push, drafts: Any, prefix: str) -> dict[str, Any]:
@@ -182,9 +179,10 @@ def outcome(push: Push, drafts: Any, prefix: str) -> dict[str, Any]:
         with push.site.writing() as unit:
             publish(system(), unit, named(draft, prefix))
     found = {}
-    for login in ("an", "cai", "du"):
-        keys = [k.removeprefix(prefix) for k in push.inbox(login) if k.startswith(prefix)]
-        found[login] = sorted((k, push.notice(prefix + k).title) for k in keys)
+    with push.site.reading() as unit:
+        for login in ("an", "cai", "du"):
+            shown = [i.notice for i in inbox.inbox(Actor(push.people[login], login), unit, limit=100).items]
+            found[login] = sorted((n.ikey.removeprefix(prefix), n.title) for n in shown)
     with push.site.writing() as unit:
         # The next order finds empty inboxes.
         unit.session.execute(sa.delete(Notice).where(Notice.ikey.startswith(prefix)))
@@ -215,18 +213,14 @@ def stories(draw: Any) -> tuple[list[Draft], list[Draft]]:
     return draw(st.permutations(drafts + draw(extra))), draw(st.permutations(drafts + draw(extra)))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stories())
 def test_any_order_and_repetition_ends_in_the_same_inboxes(town: Push, story: Any) -> None:
     one, other = story
     assert outcome(town, one, "p.") == outcome(town, other, "q.")
 
 
-@given(
-    st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 7), max_size=3)), max_size=8), st.randoms()
-)
+@given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 7), max_size=3)), max_size=8), st.randoms())
 def test_what_becomes_of_messages_does_not_depend_on_their_order(messages: Any, random: Any) -> None:
     told = [
         Told(n, f"k{n}", cancels, frozenset(f"k{r}" for r in refers), True, "one")

@@ -15,12 +15,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 #: Answers of providers are small.
 MOST_ANSWER = 256 * 1024
 #: Longest pause that a provider may ask for, in seconds.
 MOST_PAUSE = 86_400.0
+#: What may stand in a path and a query as it is (RFC 3986), percent signs of what is quoted already included.
+UNCHANGED = "/?:@!$&'()*+,;=-._~%"
 SCHEMES = {"http": 80, "https": 443}
 
 
@@ -88,7 +90,7 @@ def call(target: Target, method: str, body: bytes, headers: Mapping[str, str]) -
         raise NotSent("the address of the provider is no http or https address")
     until = time.monotonic() + target.timeout
     connection = _connected(parts.scheme, host, parts.port or SCHEMES[parts.scheme], target)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=UNCHANGED)
     try:
         given = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "keyun", "Connection": "close"}
         connection.request(method, path, body, given | dict(headers))
