@@ -76,7 +76,7 @@ def draw(places: Tree, count: int = PEOPLE, *, seed: int = 1, first: int = 1) ->
         disciplines=known,
         county=random.choice(len(counties), count, p=weights / weights.sum()).astype(np.int16),
         level=np.where(worker, 3, random.integers(0, 3, count)).astype(np.int8),
-        birth_year=np.clip(random.normal(1986, 12, count), 1930, 2010).astype(np.int16),
+        birth_year=np.clip(random.normal(1987, 12, count), 1930, 2010).astype(np.int16),
         title=random.choice([1, 2, 3, 4, 5], count, p=[0.05, 0.1, 0.15, 0.45, 0.25]).astype(np.int8),
         discipline=random.integers(0, len(known), count).astype(np.int8),
         organization=random.integers(0, ORGANIZATIONS, count).astype(np.int16),

@@ -23,8 +23,8 @@ SCRIPTLESS = (
     "/notices/feed",
 )  # fmt: skip
 KEYBOARD = ("/", "/search?q=柑橘", "/marketplace/offers", "/marketplace/needs/{need}", "/popsci/", "/login",
-            "/account", "/marketplace/needs/new", "/review", "/popsci/new", "/notices/",
-            "/notices/preferences", "/notices/profile")  # fmt: skip
+            "/account", "/marketplace/needs/new", "/review", "/popsci/new", "/notices/", "/notices/feed",
+            "/notices/profile")  # fmt: skip
 #: What a keyboard must reach, in the order of the page; what is folded away is reached when it is open.
 TABBABLE = """() => [...document.querySelectorAll(
         "a[href], button, input, select, textarea, summary, [tabindex='0']")]

@@ -33,6 +33,7 @@ EXAMPLES = {
     "popsci.edit": ("/popsci/{article}/edit",),
     "emergency.show": ("/emergency/{emergency}", "/emergency/{resource}"),
     "emergency.edit": ("/emergency/{resource}/edit",),
+    "files.of": ("/files/of/{article}",),
     "review.of": ("/review/item/{waiting}",),
     "review.show": ("/review/{review}", "/review/{changed}"),
     "notices.notice": ("/notices/inbox/{notice}",),
@@ -58,17 +59,23 @@ EXAMPLES = {
     "broken": ("/broken/403", "/broken/404", "/broken/413", "/broken/429", "/broken/500", "/broken/503"),
 }
 #: Addresses that lead elsewhere or answer programs; each is visited all the same, and must not be a page.
-NO_PAGES = {"home.lang", "home.health", "home.ready", "api.openapi", "static.file", "static.favicon"}
+NO_PAGES = {
+    "files.show", "files.smaller", "home.lang", "home.health", "home.ready", "api.openapi", "static.file",
+    "static.favicon",
+}  # fmt: skip
 #: Forms that are sent empty, by who sends them.
 FORMS = {
     "": ("/login", "/register"),
     "editor": (
         "/account", "/marketplace/needs/new", "/marketplace/offers/new", "/marketplace/profile",
         "/popsci/new", "/emergency/new", "/review/{review}",
+        "/files/of/{article}",
     ),
     "admin": ("/notices/contacts/new", "/notices/relays/new", "/notices/relays/{relay}/edit",
               "/notices/calls/new"),
 }  # fmt: skip
+#: Inputs that nobody types into.
+NOT_TYPED = ("checkbox", "number", "date", "file")
 AXE = """async rules => {
     const found = await axe.run(document, {runOnly: rules, rules: {"target-size": {enabled: true}},
         resultTypes: ["violations"]});
@@ -237,7 +244,7 @@ def test_every_form_that_was_refused_is_sound_and_says_why(
             for box in page.locator(
                 "main form[method=post] input:not([type=hidden]):not([readonly]), main form textarea"
             ).all():
-                if box.is_visible() and box.get_attribute("type") not in ("checkbox", "number", "date"):
+                if box.is_visible() and box.get_attribute("type") not in NOT_TYPED:
                     box.fill("x" if address == "/login" else "")
             page.locator("main form[method=post] button").last.click()
             where = f"{role or 'visitor'} {address} refused"

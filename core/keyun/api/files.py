@@ -38,7 +38,6 @@ def blueprint() -> ApiBlueprint:
         "上传文件 / Upload a file",
         query=schemas.UploadArguments,
         methods=("POST",),
-        status=201,
     )
     one = "/files/<uuid:public_id>"
     operation(api, one, remove, schemas.AttachmentsSchema, "取下文件 / Take a file off", methods=("DELETE",))

@@ -70,6 +70,9 @@ def hooks_are_wired_only(s: Subject) -> Iterator[Problem]:
         for node in ast.walk(tree):
             if not isinstance(node, ast.FunctionDef) or not node.name.startswith("keyun_"):
                 continue
+            if len(node.body) == 1 and ast.get_docstring(node):
+                # A specification: its docstring is the contract, and may be as long as it needs.
+                continue
             if (node.end_lineno or node.lineno) - node.lineno > 9:
                 yield Problem(
                     s.here(path, node.lineno), f"{node.name} is long", "move the work into services.py"

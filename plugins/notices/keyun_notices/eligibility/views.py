@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response
 from keyun.access import requires
 from keyun.errors import Conflict, Invalid, KeyunError
 from keyun.web.context import actor, default_region, reading, site, writing
+from keyun_notices import pieces
 from keyun_notices.audience.words import describe
 from keyun_notices.contacts.qr import absolute
-from keyun_notices import pieces
 from keyun_notices.eligibility import services
 from keyun_notices.eligibility.models import Call
 from keyun_notices.eligibility.schemas import KINDS

@@ -1,4 +1,4 @@
-"""``keyun notices channels``, ``outbox``, ``retry``, ``reopen``, ``try`` and ``webhook-key``."""
+"""``keyun notices channels``, ``outbox``, ``retry``, ``reopen``, ``try``, ``webhook-key`` and ``push-keys``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyun.cli.console import Console, pass_console
 from keyun.errors import Conflict, NotFound
 from keyun.site import Site
 from keyun_notices.outbox import buckets, services, standing
-from keyun_notices.outbox.channels import webhook
+from keyun_notices.outbox.channels import webhook, webpush
 from keyun_notices.outbox.channels.protocol import Handed, Letter
 from keyun_notices.outbox.directory import bucket_of, channel, providers
 from keyun_notices.outbox.models import STATES, OutboxRow
@@ -162,6 +162,15 @@ def webhook_key(console: Console, relay: str) -> None:
     click.echo(webhook.key_of(secret, relay))
 
 
+@click.command("push-keys")
+def push_keys() -> None:
+    """Make a pair of keys for Web Push; keep them: browsers that subscribed know the site by them."""
+    if not webpush.available():
+        raise click.ClickException("the library is missing; install keyun[notify]")
+    private, public = webpush.new_keys()
+    click.echo(f'private_key = "{private}"\npublic_key = "{public}"')
+
+
 def commands() -> tuple[click.Command, ...]:
     """The commands of this room."""
-    return (channels, outbox, retry, reopen, try_, webhook_key)
+    return (channels, outbox, retry, reopen, try_, webhook_key, push_keys)

@@ -62,15 +62,21 @@ def settle(unit: UnitOfWork, known: Mapping[str, Channel], verdicts: Sequence[Ve
 def record(unit: UnitOfWork, known: Mapping[str, Channel], sent: Sent) -> bool:
     """Write down what a provider answered; returns whether it is at fault and should be left alone."""
     trouble = False
+    taken: dict[int, Handed] = {}
+    works: set[str] = set()
     for go, result in zip(sent.goes, sent.results, strict=True):
         if isinstance(result, Later | Unknown):
             trouble |= _again(unit, known, sent, go, result)
             continue
-        buckets.works(unit, bucket_of(sent.provider, go.letter.to))
+        works.add(bucket_of(sent.provider, go.letter.to))
         if isinstance(result, Handed):
-            transitions.handed(unit, go.row.id, sent.owner, result.reference, result.delivered)
+            taken[go.row.id] = result
         else:
             _failed(unit, known, sent, go, result)
+    for bucket in sorted(works):
+        buckets.works(unit, bucket)
+    if taken:
+        transitions.handed(unit, sent.provider.name, sent.owner, taken)
     return trouble
 
 

@@ -56,7 +56,7 @@ def _apply(site: Site, row: OutboxRow, result: Result, *, last: bool) -> None:
     owner = row.owner or ""
     with site.writing() as unit:
         if isinstance(result, Handed):
-            transitions.handed(unit, row.id, owner, result.reference, result.delivered)
+            transitions.handed(unit, row.provider, owner, {row.id: result})
         elif isinstance(result, Later):
             transitions.resume(unit, row, result.reason)
         elif isinstance(result, Unknown) and not last:

@@ -50,17 +50,18 @@ def tidy(site: Site) -> None:
                 break
     with site.writing() as unit:
         session = unit.session
-        for row_id, reference in session.execute(_early()).all():
-            transitions.early(unit, row_id, reference)
+        for row_id, provider, reference in session.execute(_early()).all():
+            transitions.early(unit, provider, {reference: row_id})
         session.execute(sa.delete(DeadEndpoint).where(DeadEndpoint.at < unit.now - DEAD_FOR))
         session.execute(sa.delete(EarlyReceipt).where(EarlyReceipt.at < unit.now - EARLY_FOR))
         session.execute(sa.delete(WechatCode).where(WechatCode.good_until < unit.now))
 
 
-def _early() -> sa.Select[int, str]:
+def _early() -> sa.Select[int, str, str]:
     """Receipts that came in the very moment in which their letter was recorded, and missed each other."""
     same = sa.and_(OutboxRow.provider == EarlyReceipt.provider, OutboxRow.reference == EarlyReceipt.reference)
-    return sa.select(OutboxRow.id, EarlyReceipt.reference).join(EarlyReceipt, same).limit(CHUNK)
+    found = sa.select(OutboxRow.id, EarlyReceipt.provider, EarlyReceipt.reference)
+    return found.join(EarlyReceipt, same).limit(CHUNK)
 
 
 def _over(unit: UnitOfWork) -> list[int]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from keyun.uow import UnitOfWork
+from keyun_notices.outbox.channels.protocol import Handed
 from keyun_notices.outbox.models import (
     BOUNCED,
     DELIVERED,
@@ -93,33 +94,38 @@ def claim(unit: UnitOfWork, ids: Iterable[int], provider: str, timeout: float) -
     return Claim(owner, frozenset(unit.session.scalars(change)))
 
 
-def handed(unit: UnitOfWork, row_id: int, owner: str, reference: str, delivered: bool) -> bool:
-    """The provider took it. False when a receipt was quicker: then only the reference is added."""
-    state = DELIVERED if delivered else HANDED
-    mine = sa.and_(OutboxRow.id == row_id, OutboxRow.owner == owner)
-    known: dict[str, Any] = {"reference": reference[:120] or None, "handed_at": unit.now}
-    first = _change(
-        unit, sa.and_(mine, OutboxRow.state.in_((SENDING, UNCERTAIN))), state=state, reason="", **known
-    )
-    if not first:
-        final = OutboxRow.state.in_((DELIVERED, BOUNCED))
-        _change(unit, sa.and_(mine, final, OutboxRow.reference.is_(None)), **known)
-    if reference:
-        early(unit, row_id, reference[:120])
-    return first
+def handed(unit: UnitOfWork, provider: str, owner: str, taken: Mapping[int, Handed]) -> None:
+    """The provider took these letters; one whose receipt was quicker only gets its reference."""
+    for delivered in (True, False):
+        part = {i: h.reference[:120] or None for i, h in taken.items() if h.delivered is delivered}
+        if not part:
+            continue
+        known: dict[str, Any] = {
+            "reference": sa.case(part, value=OutboxRow.id),
+            "handed_at": unit.now,
+            "changed_at": unit.now,
+        }
+        mine = sa.update(OutboxRow).where(OutboxRow.id.in_(part), OutboxRow.owner == owner)
+        first = mine.where(OutboxRow.state.in_((SENDING, UNCERTAIN)))
+        first = first.values(state=DELIVERED if delivered else HANDED, reason="", **known)
+        unit.session.connection().execute(first)
+        final = mine.where(OutboxRow.state.in_((DELIVERED, BOUNCED)), OutboxRow.reference.is_(None))
+        unit.session.connection().execute(final.values(**known))
+    early(unit, provider, {h.reference[:120]: i for i, h in taken.items() if h.reference})
 
 
-def early(unit: UnitOfWork, row_id: int, reference: str) -> None:
-    """Apply the receipt that came before the reference of a letter was known."""
-    provider = sa.select(OutboxRow.provider).where(OutboxRow.id == row_id).scalar_subquery()
-    taken = (
+def early(unit: UnitOfWork, provider: str, references: Mapping[str, int]) -> None:
+    """Apply the receipts that came before the references of these letters were known."""
+    if not references:
+        return
+    came = (
         sa.delete(EarlyReceipt)
-        .where(EarlyReceipt.provider == provider, EarlyReceipt.reference == reference)
-        .returning(EarlyReceipt.state, EarlyReceipt.reason)
+        .where(EarlyReceipt.provider == provider, EarlyReceipt.reference.in_(references))
+        .returning(EarlyReceipt.reference, EarlyReceipt.state, EarlyReceipt.reason)
         .execution_options(synchronize_session=False)
     )
-    for state, reason in unit.session.execute(taken).all():
-        receipt(unit, OutboxRow.id == row_id, state, reason)
+    for reference, state, reason in unit.session.execute(came).all():
+        receipt(unit, OutboxRow.id == references[reference], state, reason)
 
 
 def receipt(unit: UnitOfWork, which: sa.ColumnElement[bool], state: str, reason: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, url_for
+from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from keyun.access import public, requires
@@ -32,14 +32,7 @@ def add(api: ApiBlueprint) -> None:
         body=schemas.WishBody,
         methods=("PUT",),
     )
-    operation(
-        api,
-        "/optout/<token>",
-        optout_page,
-        schemas.OptoutSchema,
-        "退订页面 / The page of a refusal",
-        status=303,
-    )
+    operation(api, "/optout/<token>", look, schemas.OptoutSchema, "一个链接退订什么 / What a link refuses")
     operation(
         api,
         "/optout/<token>",
@@ -81,10 +74,20 @@ def set_preferences(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @public
-def optout_page(token: str) -> Response:
-    """Lead a person on to the page that asks once; changes nothing."""
-    read(site(), token)
-    return redirect(url_for("notices-preferences.optout", token=token), 303)
+def look(token: str) -> dict[str, Any] | Response:
+    """What the token is about and whether that is refused already; changes nothing.
+
+    A browser, sent here by a mail reader without one-click, is led on to the page that asks once.
+    """
+    asked = read(site(), token)
+    if request.accept_mimetypes.best == "text/html":
+        return redirect(url_for("notices-preferences.optout", token=token), 303)
+    return {
+        "about": asked.about,
+        "name": asked.name,
+        "refused": services.stands(reading(), asked),
+        "undo": "",
+    }
 
 
 @public

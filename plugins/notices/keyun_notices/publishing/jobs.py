@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from keyun.errors import KeyunError
 from keyun.jobs import Job
 from keyun.site import Site
-from keyun_notices.publishing import files, services
+from keyun_notices.publishing import files, leaving, services
 from keyun_notices.publishing.models import Notice
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ def jobs() -> tuple[Job, ...]:
     return (
         Job(services.START, start),
         Job("notices.sweep", sweep, every=30.0),
+        Job("notices.forget", forget, every=600.0),
         Job("notices.files", sweep_files, every=86_400.0),
     )
 
@@ -42,6 +43,12 @@ def sweep(site: Site) -> None:
         except KeyunError as e:
             # Such as an attribute whose plugin is off; the others must not wait for it.
             log.error("notice %d cannot start: %s", notice_id, e)
+
+
+def forget(site: Site) -> None:
+    """Clear people from frozen audiences who were erased while this plugin was off."""
+    with site.writing() as unit:
+        leaving.catch_up(unit)
 
 
 def sweep_files(site: Site) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from keyun.events import Event, after, durable_cursor, head, move_cursor
 from keyun.uow import UnitOfWork
 from keyun_notices.publishing import frozen
 from keyun_notices.publishing.models import Addressed, Notice
 from keyun_notices.publishing.services import hold
+
+CONSUMER = "notices.erased"
 
 
 def forget(unit: UnitOfWork, user_id: int) -> None:
@@ -19,6 +22,20 @@ def forget(unit: UnitOfWork, user_id: int) -> None:
     """
     hold(unit)
     frozen.forget(unit.session, user_id)
+
+
+def catch_up(unit: UnitOfWork) -> int:
+    """Clear those who were erased while this plugin was off; returns how many were looked at."""
+    here, end = durable_cursor(unit.session, CONSUMER), head(unit.session)
+    gone = sa.select(Event.subject_id).where(after(unit.session, here), Event.name == "user.erased")
+    numbers = unit.session.scalars(gone).all()
+    if numbers:
+        hold(unit)
+    for number in numbers:
+        frozen.forget(unit.session, number)
+    if end > here:
+        move_cursor(unit.session, CONSUMER, end)
+    return len(numbers)
 
 
 def addressed_to(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:

@@ -178,6 +178,16 @@ def test_only_contacts_inside_the_regions_of_the_notice_are_addressed(phones: Ph
     assert phones.addressed("nobody") == []
 
 
+def test_a_province_with_contacts_in_many_counties_is_addressed_whole(phones: Phones) -> None:
+    counties = [p.code for p in phones.site.regions.below(SICHUAN) if p.level == "county"][:40]
+    for n, region in enumerate(counties):
+        phones.join(n, region=region)
+    phones.join(99, region="110101")
+    phones.sms(0, "退订")
+    phones.push.publish("n1", regions=(SICHUAN,), contacts=True)
+    assert phones.addressed("n1") == [phones.of(n).id for n in range(1, 40)]
+
+
 def test_a_contact_of_a_retired_county_gets_what_is_for_its_successor(phones: Phones) -> None:
     phones.join(1, region="513425")
     phones.push.publish("n1", regions=("513402",), contacts=True)

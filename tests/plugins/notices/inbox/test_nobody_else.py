@@ -153,6 +153,7 @@ def test_a_key_for_programs_opens_what_its_holder_may_and_no_more(town: Push, ap
         assert client.get(f"/api/v1/notices/inbox/{ids[0]}", headers=key).status_code == status
         assert client.get(f"/notices/inbox/{ids[0]}/files/{ids[1]}", headers=key).status_code == status
     said = browse(app).get(f"/api/v1/notices/inbox/{ids[0]}", headers=headers("an")).json
+    assert said is not None
     assert said["attachments"][0]["address"] == f"/notices/inbox/{ids[0]}/files/{ids[1]}"
     assert said["attachments"][0]["sha256"]
 

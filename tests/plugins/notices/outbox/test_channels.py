@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tomllib
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from keyun.access import system
 from keyun.accounts import User
@@ -18,6 +20,7 @@ from keyun.testing.mail import MailServer
 from keyun_notices.contacts.services import opt_in_by_sms
 from keyun_notices.outbox.channels.bots import MOST, cut_bytes
 from keyun_notices.outbox.channels.webhook import key_of, signature
+from keyun_notices.outbox.commands import push_keys
 from keyun_notices.outbox.models import PushSubscription
 from keyun_notices.preferences.models import ChosenChannel
 from keyun_notices.relays.models import Relay
@@ -201,11 +204,9 @@ VAPID = {"subject": "mailto:ops@example.org"}
 @pytest.fixture
 def push_config() -> dict[str, Any]:
     """Keys of a site for Web Push."""
-    ec = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
     pytest.importorskip("pywebpush")
-    key = ec.generate_private_key(ec.SECP256R1())
-    number = key.private_numbers().private_value.to_bytes(32, "big")
-    return VAPID | {"private_key": encoded(number), "public_key": encoded(point(key))}
+    made = CliRunner().invoke(push_keys)
+    return VAPID | tomllib.loads(made.output)
 
 
 def point(key: Any) -> bytes:

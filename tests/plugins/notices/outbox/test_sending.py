@@ -163,6 +163,19 @@ def test_what_is_cancelled_or_over_meanwhile_is_not_sent(make_post: MakePost, sm
     assert sms.letters == 2
 
 
+def test_what_was_cancelled_before_it_came_is_not_sent_and_neither_is_its_end(
+    make_post: MakePost, sms: Gateway
+) -> None:
+    post = make_post(sms=[sms_settings(sms)])
+    post.person("a", "sms")
+    post.cancel()
+    post.work()
+    post.publish()
+    post.later(minutes=5)
+    assert sms.letters == 0
+    assert set(post.states()) <= {"dropped"}
+
+
 def test_what_has_expired_is_not_sent(make_post: MakePost, sms: Gateway) -> None:
     post = make_post(sms=[sms_settings(sms)])
     post.person("a", "sms")

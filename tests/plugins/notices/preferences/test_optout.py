@@ -87,7 +87,8 @@ def test_a_mail_provider_refuses_with_one_post_and_no_cookie(world: World, make_
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     address = letter["List-Unsubscribe"].strip("<>").removeprefix("https://cloud.example.org")
     browser = browse(make_app(site=world.site))
-    led = browser.get(address)
+    assert browser.get(address).json == {"about": "topic", "name": "general", "refused": False, "undo": ""}
+    led = browser.get(address, headers={"Accept": "text/html,*/*;q=0.8"})
     assert led.status_code == 303
     assert browser.get(led.location).status_code == 200
     answer = browse(make_app(site=world.site)).post(address, data={"List-Unsubscribe": "One-Click"})

@@ -12,8 +12,9 @@ from keyun.access import system
 from keyun.accounts import User
 from keyun.accounts.personal import erase, export
 from keyun.errors import Forbidden
-from keyun_notices.publishing import frozen
+from keyun_notices.publishing import frozen, jobs, leaving
 from keyun_notices.publishing.models import Addressed, Notice
+from keyun_notices.publishing.services import addressed
 from keyun_notices.publishing.proof import prove, prove_person, pseudonym, pseudonyms
 
 Push = Any
@@ -166,3 +167,21 @@ def test_a_note_after_somebody_left_is_told_once(town: Push) -> None:
     assert after.published_at == note.published_at
     assert town.addressed("cancel:n1") == {"bo", "cai"}
     assert proof(town, "cancel:n1").intact
+
+
+def test_who_left_while_the_plugin_was_off_is_cleared_later(
+    town: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.publish("n1")
+    with monkeypatch.context() as patch:
+        patch.setattr(leaving, "forget", lambda unit, user_id: None)
+        leave(town, "an")
+    number = town.people["an"]
+    assert number in town.reading(lambda u: addressed(u, town.notice("n1")))
+    jobs.forget(town.site)
+    jobs.forget(town.site)
+    assert number not in town.reading(lambda u: addressed(u, town.notice("n1")))
+    assert town.notice("n1").erased == 1 and proof(town, "n1").intact
+    leave(town, "bo")
+    jobs.forget(town.site)
+    assert town.notice("n1").erased == 2

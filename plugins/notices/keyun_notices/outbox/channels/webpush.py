@@ -5,6 +5,7 @@ A person may have several browsers: a letter goes to each, and counts as handed 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -43,6 +44,21 @@ TITLE, TEXT = 120, 300
 def available() -> bool:
     """Whether the extra ``notify`` is installed."""
     return importlib.util.find_spec("pywebpush") is not None
+
+
+def new_keys() -> tuple[str, str]:
+    """A new private and public key, as the settings want them."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_numbers()
+    point = b"\x04" + public.x.to_bytes(32, "big") + public.y.to_bytes(32, "big")
+    private = key.private_numbers().private_value.to_bytes(32, "big")
+    return _encoded(private), _encoded(point)
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def channel(settings: Mapping[str, Any]) -> Channel | None:
