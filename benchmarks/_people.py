@@ -58,7 +58,8 @@ class Drawn:
     @property
     def workers(self) -> Numbers:
         """Who is a worker."""
-        return self.level == 3
+        found: Numbers = self.level == 3
+        return found
 
 
 def draw(places: Tree, count: int = PEOPLE, *, seed: int = 1, first: int = 1) -> Drawn:

@@ -66,8 +66,10 @@ class _Compiler:
         asks = self._test(leaf, column)
         if attribute.user is User.id:
             return sa.or_(column.is_(None), sa.not_(asks)) if negated else asks
-        who = sa.select(attribute.user).select_from(attribute.table).where(column.is_not(None), asks)
-        return User.id.not_in(who) if negated else User.id.in_(who)
+        # A look-up for each person; PostgreSQL makes a join of it, where NOT IN would compare all with all.
+        who = sa.select(sa.literal(1)).select_from(attribute.table)
+        there = who.where(attribute.user == User.id, column.is_not(None), asks).correlate(User).exists()
+        return sa.not_(there) if negated else there
 
     def _test(self, leaf: Leaf, column: Column) -> Condition:
         match leaf:

@@ -1,4 +1,4 @@
-"""``keyun notices channels``, ``outbox``, ``retry``, ``reopen``, ``try``, ``webhook-key`` and ``push-keys``."""
+"""The commands of ``keyun notices`` about channels and the outbox."""
 
 from __future__ import annotations
 

@@ -29,9 +29,10 @@ def pack(people: BitMap) -> tuple[list[int], bytes]:
     ``to_array`` hands the ids over as one block of memory; a list of Python integers costs ten times more.
     """
     ids = np.frombuffer(people.to_array(), dtype=np.uint32)
-    # Windows bound the memory when ids lie far apart.
-    ends = np.searchsorted(ids, np.arange(1, (1 << 32 - WINDOW) + 1, dtype=np.uint64) << WINDOW)
-    parts = [_dense(ids[start:end]) for start, end in pairwise([0, *ends.tolist()]) if end > start]
+    # Windows bound the memory when ids lie far apart. Limits of another type would make numpy copy the ids.
+    limits = np.arange(1, 1 << 32 - WINDOW, dtype=np.uint32) << np.uint32(WINDOW)
+    ends = [*np.searchsorted(ids, limits).tolist(), len(ids)]
+    parts = [_dense(ids[start:end]) for start, end in pairwise([0, *ends]) if end > start]
     chunks = [c for numbers, _ in parts for c in numbers]
     return chunks, b"".join(bits for _, bits in parts)
 
@@ -39,7 +40,7 @@ def pack(people: BitMap) -> tuple[list[int], bytes]:
 def _dense(ids: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[list[int], bytes]:
     first, last = int(ids[0]) >> SHIFT, int(ids[-1]) >> SHIFT
     flags = np.zeros((last - first + 1) * CHUNK, dtype=np.uint8)
-    flags[ids - np.uint32(first << SHIFT)] = 1
+    flags[ids - np.uint32(first << SHIFT) if first else ids] = 1
     rows = np.packbits(flags, bitorder="little").reshape(-1, BYTES)
     some = rows.any(axis=1)
     return (np.flatnonzero(some) + first).tolist(), rows[some].tobytes()

@@ -112,12 +112,14 @@ def test_export_and_erasure_reach_the_profile(town: Town) -> None:
         found = export(system(), unit, unit.session.get_one(User, town.an.user_id))
     assert found["notices_profile"][0]["birth_year"] == 1985
     assert found["notices_interest"][0]["topic"] == "茶叶"
+    number = town.an.user_id
+    assert number is not None
     with town.site.writing() as unit:
-        erase(system(), unit, unit.session.get_one(User, town.an.user_id))
+        erase(system(), unit, unit.session.get_one(User, number))
     with town.site.reading() as unit:
         assert not unit.session.scalars(sa.select(Profile)).all()
         assert not unit.session.scalars(sa.select(Interest)).all()
-        assert town.an.user_id not in resident(town.site).people(unit).universe
+        assert number not in resident(town.site).people(unit).universe
 
 
 def test_profiles_are_imported_and_a_second_import_keeps_what_a_row_leaves_empty(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyun.access import system
 from keyun.testing import Clock, MakeSite, make_user
+from keyun_notices.models import SentCount
 from keyun_notices.preferences.quiet import after_quiet, is_quiet
 from keyun_notices.preferences.services import Wish, cap, caps, change, due, next_day, plan, wanted
 
@@ -105,7 +108,7 @@ def test_quiet_hours_end_within_a_day_at_a_moment_that_is_not_quiet(
     assert now <= found <= now + dt.timedelta(hours=26)
     local = now.astimezone(place)
     quiet = start != end and is_quiet(local.hour * 60 + local.minute, start, end)
-    assert (found == now) is not quiet or found == now
+    assert quiet or found == now
     if zone == "Asia/Shanghai":
         assert (found > now) is quiet
         then = found.astimezone(place)
@@ -139,3 +142,55 @@ def test_chunks_far_apart_are_asked_with_one_query_each(make_site: MakeSite, lif
         ids = [u.id for u in users] + [7, 8000]
         assert wanted(unit, ids, "general", "mail", life) == (set(ids) if life else {u.id for u in users})
     assert len(asked) == (0 if life else 4)
+
+
+def test_many_workers_at_once_never_exceed_the_cap(make_site: MakeSite) -> None:
+    site = make_site("notices", config={"plugin": {"notices": {"daily_cap": 5}}})
+    with site.writing() as unit:
+        ids = [make_user(unit, f"u{n}").id for n in range(2)]
+
+    def send(_worker: int) -> list[bool]:
+        answers: list[bool] = []
+        for _ in range(3):
+            with site.writing() as unit:
+                answers += caps(unit, ids, unit.now)
+        return answers
+
+    with ThreadPoolExecutor(6) as workers:
+        answers = [may for found in workers.map(send, range(6)) for may in found]
+    assert answers.count(True) == 10
+    with site.reading() as unit:
+        assert set(unit.session.scalars(sa.select(SentCount.sent))) == {5}
+
+
+def test_the_cap_grants_what_a_plain_count_would(make_site: MakeSite, clock: Clock) -> None:
+    site = make_site("notices", config={"plugin": {"notices": {"daily_cap": 2}}})
+    with site.writing() as unit:
+        people = [make_user(unit, f"u{n}") for n in range(3)]
+        change(system(), unit, people[1], Wish(daily_cap=4), CHANNELS)
+    most = {people[0].id: 2, people[1].id: 4, people[2].id: 2}
+    asked = st.lists(st.sampled_from(sorted(most)), max_size=12)
+    days = st.sampled_from([dt.timedelta(), dt.timedelta(hours=3), dt.timedelta(days=1)])
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(st.tuples(asked, days), max_size=5))
+    def holds(steps: list[tuple[list[int], dt.timedelta]]) -> None:
+        counted: Counter[tuple[int, dt.date]] = Counter()
+        with site.writing() as unit:
+            unit.session.execute(sa.delete(SentCount))
+            now = unit.now
+            for ids, pause in steps:
+                now += pause
+                day = now.astimezone(site.timezone).date()
+                expected = []
+                for user_id in ids:
+                    expected.append(counted[user_id, day] < most[user_id])
+                    counted[user_id, day] += expected[-1]
+                assert caps(unit, ids, now) == expected
+
+    holds()
+
+
+def test_a_person_who_is_gone_gets_nothing(make_site: MakeSite) -> None:
+    with make_site("notices").writing() as unit:
+        assert caps(unit, [12345], unit.now) == [False]

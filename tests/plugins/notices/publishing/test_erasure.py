@@ -14,8 +14,8 @@ from keyun.accounts.personal import erase, export
 from keyun.errors import Forbidden
 from keyun_notices.publishing import frozen, jobs, leaving
 from keyun_notices.publishing.models import Addressed, Notice
-from keyun_notices.publishing.services import addressed
 from keyun_notices.publishing.proof import prove, prove_person, pseudonym, pseudonyms
+from keyun_notices.publishing.services import addressed
 
 Push = Any
 
