@@ -179,6 +179,7 @@ class NoticesPlugin(Plugin):
     @hookimpl
     def keyun_derived(self) -> Iterable[Derived]:
         yield upkeep.derived(self.site)
+        yield from outbox_standing.derived(self.site)
 
     @hookimpl(tryfirst=True)
     def keyun_notices_attributes(self) -> Iterable[Attribute]:

@@ -103,15 +103,17 @@ class Reference(Model):
 
 
 class Addressed(Model):
-    """The frozen audience: bit ``user_id & 4095`` of the row ``user_id >> 12``, least significant first."""
+    """The frozen audience: bit ``user_id & 4095`` of the row ``user_id >> 12``, least significant first.
+
+    The rows of one notice lie side by side, so that publishing writes a few full pages: with the chunk first,
+    each row would fall on another page.
+    """
 
     __tablename__ = "notices_addressed"
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
+    notice_id: Mapped[int] = mapped_column(sa.ForeignKey(Notice.id, ondelete="CASCADE"), primary_key=True)
     chunk: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    notice_id: Mapped[int] = mapped_column(
-        sa.ForeignKey(Notice.id, ondelete="CASCADE"), primary_key=True, index=True
-    )
     bits: Mapped[bytes] = mapped_column(sa.LargeBinary(512))
 
 

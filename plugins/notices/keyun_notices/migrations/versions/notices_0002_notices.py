@@ -99,8 +99,8 @@ def upgrade() -> None:
 
     op.create_table(
         "notices_addressed",
-        sa.Column("chunk", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("notice_id", sa.Integer(), nullable=False),
+        sa.Column("chunk", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("bits", sa.LargeBinary(512), nullable=False),
         sa.ForeignKeyConstraint(
             ["notice_id"],
@@ -108,10 +108,9 @@ def upgrade() -> None:
             name=op.f("fk_notices_addressed_notice_id_notices_notice"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("chunk", "notice_id", name=op.f("pk_notices_addressed")),
+        sa.PrimaryKeyConstraint("notice_id", "chunk", name=op.f("pk_notices_addressed")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_notices_addressed_notice_id"), "notices_addressed", ["notice_id"])
     if op.get_bind().dialect.name == "postgresql":
         # 512 bytes lie in the row as they are: neither compressed nor in a table beside it.
         op.execute("ALTER TABLE notices_addressed ALTER COLUMN bits SET STORAGE PLAIN")
