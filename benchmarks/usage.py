@@ -305,8 +305,7 @@ def forgetting(site: Site, database: str) -> Iterator[Row]:
     with site.writing() as unit:
         for number in range(1000, 1010):
             erasing.ask(unit, number)
-    since = site.runtime.clock() - dt.timedelta(days=1)
-    seconds, (months, files) = timed(lambda: erasing.forget(system(), site, since))
+    seconds, (months, files) = timed(lambda: erasing.forget(system(), site))
     yield Row(
         f"{database}: ten people forgotten, 90 raw days", seconds, "s", f"{months} bitmaps, {files} raw files"
     )

@@ -17,6 +17,7 @@ import pytest
 Keyun = Callable[..., "subprocess.CompletedProcess[str]"]
 WritePlugin = Callable[..., Path]
 
+BUNDLED = ("bayu_bridge", "emergency", "marketplace", "notices", "popsci", "usage")
 PLUGIN = "from keyun.plugins import Plugin\nclass P(Plugin):\n    pass\n"
 MIGRATION = """
     import sqlalchemy as sa
@@ -261,13 +262,11 @@ def test_a_damaged_state_file_is_named(keyun: Keyun, tmp_path: Path) -> None:
     assert "plugins.toml" in answer.stderr and "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize(
-    "left", [(), ("marketplace",), ("bayu_bridge", "emergency", "marketplace", "popsci")]
-)
+@pytest.mark.parametrize("left", [(), ("marketplace",), ("notices",), BUNDLED])
 def test_a_healthy_instance_is_found_healthy_with_any_set_of_plugins(
     keyun: Keyun, left: tuple[str, ...]
 ) -> None:
-    off = {"bayu_bridge", "emergency", "marketplace", "popsci"} - set(left)
+    off = set(BUNDLED) - set(left)
     if off:
         assert keyun("plugins", "disable", *sorted(off)).returncode == 0
     answer = keyun("doctor")

@@ -136,7 +136,9 @@ def opened(item: Content, *, channel: str = "") -> None:
 
 def _opening(item: Content, channel: str) -> Opening:
     said = request.headers.get("User-Agent", "")[:500]
-    agent = agent_of(said, request.headers.get("Sec-Purpose", ""))
+    # Browsers before 2023 say it by the shorter name.
+    purpose = request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+    agent = agent_of(said, purpose)
     region, located = _reader_region(item)
     now, runtime = site().runtime.clock(), site().runtime
     visitors = runtime.derived("web.visitors", lambda: Visitors(runtime.instance / "run" / "visitors.salt"))

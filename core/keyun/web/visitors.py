@@ -11,11 +11,13 @@ import secrets
 import threading
 from pathlib import Path
 
-ROBOT = re.compile(r"bot\b|bot/|spider|crawl|slurp|archiver|preview|scrap|headless|monitor", re.I)
+#: Cubot is a maker of phones.
+ROBOT = re.compile(r"(?<!cu)bot\b|spider|crawl|slurp|archiver|preview|scrap|headless|monitor", re.I)
 PROGRAM = re.compile(
     r"curl|wget|python|java/|okhttp|go-http|httpclient|libwww|axios|node-fetch|postman", re.I
 )
 PHONE = re.compile(r"Mobi|Android|iPhone|iPad|HarmonyOS", re.I)
+WECHAT = re.compile("MicroMessenger", re.I)
 SALT_BYTES = 16
 
 
@@ -23,7 +25,7 @@ def agent_of(user_agent: str, purpose: str = "") -> str:
     """The kind of program that sends ``user_agent``; ``purpose`` is the header ``Sec-Purpose``."""
     if "prefetch" in purpose.lower():
         return "prefetch"
-    kinds = ((ROBOT, "robot"), (PROGRAM, "program"), (re.compile("MicroMessenger", re.I), "wechat"))
+    kinds = ((ROBOT, "robot"), (PROGRAM, "program"), (WECHAT, "wechat"))
     for pattern, kind in kinds:
         if pattern.search(user_agent):
             return kind

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import csv
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
 
 from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_usage.rules import rules
 from keyun_usage.services import Report, Times
+
+#: Characters that make a spreadsheet take a cell for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def write_csv(file: TextIO, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``lines`` as CSV, so that a spreadsheet takes no word for a formula."""
+    writer = csv.DictWriter(file, list(lines[0]))
+    writer.writeheader()
+    for line in lines:
+        cells = line.items()
+        writer.writerow({k: f"'{v}" if isinstance(v, str) and v.startswith(FORMULA) else v for k, v in cells})
 
 
 def month_text(month: int) -> str:

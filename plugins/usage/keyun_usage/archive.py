@@ -91,22 +91,25 @@ def files(folder: Path, day: dt.date) -> list[Path]:
     return sorted((folder / day.isoformat()).glob("*" + SUFFIX))
 
 
-def forget(folder: Path, numbers: Array) -> Iterator[Path]:
-    """Rewrite every raw file that holds one of the accounts ``numbers``: the record stays, nobody's."""
+def readable(folder: Path) -> Iterator[tuple[Path, Batch]]:
+    """Every raw file with its records; one that nobody can read is logged, `keyun usage verify` names it."""
     for day in days(folder):
         for path in files(folder, day):
             try:
-                batch = read(path)
+                yield path, read(path)
             except Damaged:
-                # Nobody can read it; `keyun usage verify` names it.
                 log.exception("a raw file is left out")
-                continue
-            gone = batch.registered & np.isin(batch.records["person"], numbers)
-            if gone.any():
-                batch = Batch(batch.records.copy(), batch.words)
-                blank(batch.records, gone)
-                write_file(path, batch)
-                yield path
+
+
+def forget(folder: Path, numbers: Array) -> Iterator[Path]:
+    """Rewrite every raw file that holds one of the accounts ``numbers``: the record stays, nobody's."""
+    for path, batch in readable(folder):
+        gone = batch.registered & np.isin(batch.records["person"], numbers)
+        if gone.any():
+            batch = Batch(batch.records.copy(), batch.words)
+            blank(batch.records, gone)
+            write_file(path, batch)
+            yield path
 
 
 def blank(records: Array, gone: Array) -> None:

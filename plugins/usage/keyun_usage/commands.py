@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import sys
 from collections.abc import Iterable
@@ -45,9 +44,7 @@ def report(
         console.json(data)
         return
     if as_csv:
-        writer = csv.DictWriter(sys.stdout, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
+        answers.write_csv(sys.stdout, lines)
         return
     _print(made, data["name"], lines)
 

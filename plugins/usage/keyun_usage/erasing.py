@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
-import numpy as np
 import sqlalchemy as sa
 from pyroaring import BitMap
 
 from keyun.access import Actor, system
 from keyun.accounts import Export
+from keyun.events import Event, after, durable_cursor, head, move_cursor
 from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_usage import archive, folding, places, storing
@@ -21,7 +22,8 @@ from keyun_usage.spool import SUFFIX
 
 log = logging.getLogger(__name__)
 FORGET_JOB = "usage.forget"
-#: What one person can have opened within the window and takes along; more is cut, and says so.
+CONSUMER = "usage.erased"
+#: What one person can have opened within the window and takes along; what is cut says so.
 MOST_EXPORTED = 50_000
 
 
@@ -32,16 +34,30 @@ def ask(unit: UnitOfWork, user_id: int) -> None:
     unit.enqueue(FORGET_JOB, key=FORGET_JOB)
 
 
-def forget(actor: Actor, site: Site, since: dt.datetime) -> tuple[int, int]:
-    """Clear the bits of everybody forgotten after ``since`` and rewrite raw files; repeating changes nothing.
+def catch_up(unit: UnitOfWork) -> int:
+    """Mark those who were erased while this plugin was off; returns how many."""
+    here, end = durable_cursor(unit.session, CONSUMER), head(unit.session)
+    erased = sa.select(Event.subject_id).where(after(unit.session, here), Event.name == "user.erased")
+    numbers = unit.session.scalars(erased).all()
+    for number in numbers:
+        storing.insert_once(unit.session, Forgotten, number=number, at=unit.now)
+    if end > here:
+        move_cursor(unit.session, CONSUMER, end)
+    return len(numbers)
 
+
+def forget(actor: Actor, site: Site) -> tuple[int, int]:
+    """Clear the bits of everybody who is marked and rewrite raw files; repeating changes nothing.
+
+    Everybody each time, however long ago: work may have rested for days, and late records still come in.
     Returns how many months of places and how many raw files changed.
     """
     with places.alone(site.runtime.instance, wait=True):
-        with site.reading() as unit:
+        with site.writing() as unit:
             unit.require(actor, "usage.figure.recount")
-            recent = sa.select(Forgotten.number).where(Forgotten.at >= since)
-            gone = np.array(sorted(unit.session.scalars(recent)), dtype=np.uint64)
+            catch_up(unit)
+        with site.reading() as unit:
+            gone = folding.forgotten(unit)
             months = sorted(unit.session.scalars(sa.select(People.month).distinct()))
         if not len(gone):
             return 0, 0
@@ -95,27 +111,29 @@ def _months(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
 def _records(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
     instance, left = unit.site.runtime.instance, MOST_EXPORTED
     raw = places.raw_folder(instance)
-    archived = (archive.read(p) for day in archive.days(raw) for p in archive.files(raw, day))
+    archived = (found for _, found in archive.readable(raw))
     spool = sorted(places.spool_folder(instance).glob("*" + SUFFIX))
     waiting = (piece.batch for path in spool for piece in pieces(path))
-    for batches in (archived, waiting):
-        for batch in batches:
-            mine = batch.where(batch.registered & (batch.records["person"] == user_id)).records[:left]
-            left -= len(mine)
-            for r in mine:
-                yield {
-                    "at": dt.datetime.fromtimestamp(int(r["at"]), dt.UTC).isoformat(),
-                    "region": f"{int(r['region']):06d}",
-                    "item": int(r["item"]),
-                    "type": batch.words.get(int(r["subject"]), ""),
-                    "channel": batch.words.get(int(r["channel"]), ""),
-                }
+    for batch in chain(archived, waiting):
+        mine = batch.where(batch.registered & (batch.records["person"] == user_id)).records
+        for r in mine[:left]:
+            yield {
+                "at": dt.datetime.fromtimestamp(int(r["at"]), dt.UTC).isoformat(),
+                "region": f"{int(r['region']):06d}",
+                "item": int(r["item"]),
+                "type": batch.words.get(int(r["subject"]), ""),
+                "channel": batch.words.get(int(r["channel"]), ""),
+            }
+        if len(mine) > left:
+            yield {"note": f"只列出前 {MOST_EXPORTED} 条。 (Only the first {MOST_EXPORTED} are listed.)"}
+            return
+        left -= len(mine)
 
 
 def sweep(site: Site, keep_days: int) -> None:
-    """Drop what is older than ``keep_days`` days; forget once more who left lately, for late records."""
+    """Drop what is older than ``keep_days`` days; forget once more who left, for late records."""
     now = site.runtime.clock()
-    forget(system(), site, now - dt.timedelta(days=2))
+    forget(system(), site)
     with places.alone(site.runtime.instance, wait=True):
         first = now.astimezone(site.timezone).date() - dt.timedelta(days=keep_days)
         dropped = archive.drop_before(places.raw_folder(site.runtime.instance), first)

@@ -202,7 +202,11 @@ def _say_progress(site: Site, at: dt.datetime, done: int) -> None:
 
 
 def drop_parts(unit: UnitOfWork, first: dt.date) -> None:
-    """Forget the watermarks of archived files all of whose days lie before ``first``."""
+    """Forget the watermarks of archived files all of whose days lie before ``first``.
+
+    Those that lost something stay: the figures of their days say so for good.
+    """
     old = sa.or_(Part.last_day < grouping.as_number(first), Part.last_day.is_(None))
     archived = (Part.state == "archived", old, Part.folded_at < unit.now - dt.timedelta(days=2))
-    unit.session.execute(sa.delete(Part).where(*archived))
+    whole = (Part.lost == 0, Part.killed.is_(False))
+    unit.session.execute(sa.delete(Part).where(*archived, *whole))

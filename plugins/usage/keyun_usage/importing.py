@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 from keyun.access import Actor
-from keyun.errors import Conflict, Invalid
+from keyun.errors import Conflict, Invalid, NotFound
 from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_usage import folding, places, storing
 from keyun_usage.grouping import Row, as_number
+from keyun_usage.layout import HEADER, header
 from keyun_usage.models import Part
 from keyun_usage.rules import IMPORTED, find
 from keyun_usage.services import FIRST_DAY
@@ -59,7 +60,12 @@ def import_packed(actor: Actor, site: Site, path: Path, rule_id: str) -> int:
     """Add packed records (a file in the format of the spool), judged by a rule that is loaded here.
 
     The numbers of people must be those of accounts here. Returns the number of records.
+
+    :raises Invalid: when the file is of another kind.
     """
+    with path.open("rb") as f:
+        if header(f.read(HEADER.size)) is None:
+            raise Invalid(f"{path} 不是打包的记录。 (Not packed records; leave out --packed for CSV.)")
     with site.reading() as unit:
         unit.require(actor, "usage.history.import")
         name = _name(path)
@@ -95,15 +101,21 @@ def _store_chunk(unit: UnitOfWork, name: str, start: int, rows: list[Row]) -> No
 def _rows(unit: UnitOfWork, path: Path, rule: str) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as f:
         reader = csv.DictReader(f)
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise Invalid(f"{path}: 缺少列 {', '.join(sorted(missing))}。 (Columns are missing.)")
-        for number, line in enumerate(reader, 1):
-            try:
+        number = 0
+        try:
+            if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+                raise Invalid(f"{path}: 缺少列 {', '.join(sorted(missing))}。 (Columns are missing.)")
+            for line in reader:
+                number += 1
                 yield _row(unit, line, rule)
-            except (ValueError, TypeError) as e:
-                raise Invalid(
-                    f"{path}: 第 {number} 行：{e}。 (Row {number} is wrong; nothing was written.)"
-                ) from None
+        except UnicodeDecodeError:
+            raise Invalid(f"{path} 不是 UTF-8，请另存为 UTF-8。 (Not UTF-8; save it as UTF-8.)") from None
+        except csv.Error as e:
+            raise Invalid(f"{path}: 第 {number} 行之后：{e}。 (No CSV after row {number}.)") from None
+        except (ValueError, TypeError, NotFound) as e:
+            raise Invalid(
+                f"{path}: 第 {number} 行：{e}。 (Row {number} is wrong; nothing was written.)"
+            ) from None
 
 
 def _row(unit: UnitOfWork, line: Mapping[str, str], rule: str) -> Row:

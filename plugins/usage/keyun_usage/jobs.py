@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from keyun.access import system
 from keyun.jobs import Job
 from keyun.site import Site
@@ -26,7 +24,7 @@ def fold(site: Site) -> None:
 
 def forget(site: Site) -> None:
     """Take whoever was erased out of months and raw records."""
-    erasing.forget(system(), site, site.runtime.clock() - dt.timedelta(days=2))
+    erasing.forget(system(), site)
 
 
 def sweep(site: Site) -> None:

@@ -113,7 +113,8 @@ def read(path: Path, offset: int = 0, most: int = 2_000_000, until: int | None =
         records = np.concatenate(seen.parts) if seen.parts else np.zeros(0, DTYPE)
         seen.parts.clear()
     if torn is None:
-        complete = seen.ended or (orphan and end == size)
+        # After a power cut a file may be shorter than what was read of it before.
+        complete = seen.ended or (orphan and end >= size)
         return Piece(Batch(records, seen.words), end, seen.lost, complete, complete and not seen.ended)
     if not orphan:
         return Piece(Batch(records, seen.words), end, seen.lost)
@@ -130,7 +131,8 @@ def _walk(data: memoryview, offset: int, most: int, until: int | None, seen: _Se
         end = at + HEADER.size + head.length
         if end > size:
             return at, head.count if head.kind == RECORDS else 0
-        if not _take(head, data[at + HEADER.size : end], at >= offset, seen):
+        # A word is read each time; only the first reading counts what is damaged.
+        if not _take(head, data[at + HEADER.size : end], at >= offset, seen) and at >= offset:
             seen.lost += head.count if head.kind == RECORDS else 1
         at = end
     return max(at, offset), None

@@ -86,7 +86,8 @@ def rules(site: Site) -> dict[str, Rule]:
         log.exception("a plugin failed in keyun_usage_rules; only the own rule counts")
         given = [opened()]
     for rule in given:
-        if len(rule.reasons) > MOST_REASONS or rule.id in found or len(rule.id) > 40:
+        taken = rule.id in found or rule.id.startswith(IMPORTED)
+        if taken or len(rule.reasons) > MOST_REASONS or len(rule.id) > 40:
             log.error("rule %s is left out: its id is taken or too long, or it has too many reasons", rule.id)
             continue
         found[rule.id] = rule

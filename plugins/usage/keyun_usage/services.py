@@ -27,7 +27,6 @@ from keyun_usage.spool import Spool
 
 MOST_DAYS = 3700
 FIRST_DAY = dt.date(2000, 1, 1)
-#: How many figures one transaction of a report reads: a year of a province in the worst case.
 READ = "usage.report.read"
 
 
@@ -113,7 +112,7 @@ class Report:
     rules: list[Used] = field(default_factory=list)
     #: Person-times whose place is not known; they are in no place's figures.
     unplaced: int = 0
-    #: Records that could not be written or read, and processes that were killed, in the whole system.
+    #: Records that could not be written or read, and processes that were killed, in this period anywhere.
     lost: int = 0
     killed: int = 0
     #: What became of the code that was asked for.
@@ -160,9 +159,21 @@ def report(actor: Actor, unit: UnitOfWork, region: str, start: dt.date, end: dt.
     made = Report(meant.place.code, start, end, unit.session.scalar(sa.select(Progress.at)), note=meant.note)
     _add_times(unit, made)
     _add_people(unit, made)
-    losses = sa.select(sa.func.coalesce(sa.func.sum(Part.lost), 0), sa.func.count().filter(Part.killed))
-    made.lost, made.killed = (int(n) for n in unit.session.execute(losses.select_from(Part)).one())
+    made.lost, made.killed = _losses(unit, made)
     return made
+
+
+def _losses(unit: UnitOfWork, made: Report) -> tuple[int, int]:
+    """Records lost and processes killed, by the files that hold a day of the period."""
+    zone = unit.site.timezone
+    since = dt.datetime.combine(made.start, dt.time(), zone)
+    until = dt.datetime.combine(made.end, dt.time(), zone) + dt.timedelta(days=1)
+    # A file without a single record has no day but the one on which it was read.
+    without = sa.and_(Part.first_day.is_(None), Part.folded_at >= since, Part.folded_at < until)
+    within = sa.and_(Part.first_day <= as_number(made.end), Part.last_day >= as_number(made.start))
+    query = sa.select(sa.func.coalesce(sa.func.sum(Part.lost), 0), sa.func.count().filter(Part.killed))
+    lost, killed = unit.session.execute(query.select_from(Part).where(sa.or_(without, within))).one()
+    return int(lost), int(killed)
 
 
 def check_period(unit: UnitOfWork, region: str, start: dt.date, end: dt.date) -> None:

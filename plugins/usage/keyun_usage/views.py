@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import io
 
@@ -15,7 +14,7 @@ from keyun.errors import Invalid
 from keyun.forms import load
 from keyun.web.context import actor, default_region, reading, site
 from keyun_usage import services
-from keyun_usage.answers import month_text
+from keyun_usage.answers import month_text, write_csv
 from keyun_usage.schemas import PeriodForm
 
 Asked = tuple[str, dt.date, dt.date]
@@ -47,11 +46,8 @@ def table() -> Response:
     """The figures of the page as CSV."""
     unit = reading()
     made = services.report(actor(), unit, *_asked())
-    lines = list(services.lines(made, unit))
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]))
-    writer.writeheader()
-    writer.writerows(lines)
+    write_csv(text, list(services.lines(made, unit)))
     # The mark at the beginning tells spreadsheets that this is UTF-8.
     answer = Response("\ufeff" + text.getvalue(), mimetype="text/csv")
     name = f"usage-{made.region}-{made.start}-{made.end}.csv"

@@ -17,9 +17,9 @@ from keyun.site import Site
 from keyun.uow import UnitOfWork
 from keyun_usage import archive, folding, grouping, places, storing
 from keyun_usage.grouping import Counted, Row, as_day, as_number
-from keyun_usage.models import Counter, Day, Part, People
+from keyun_usage.models import Counter, Day, Part, People, Word
 from keyun_usage.reading import Array, Batch, pieces
-from keyun_usage.rules import Rule, rules
+from keyun_usage.rules import IMPORTED, Rule, rules
 from keyun_usage.spool import SUFFIX
 
 ONE_DAY = dt.timedelta(days=1)
@@ -50,8 +50,11 @@ class Window:
 
     def batches(self, day: dt.date) -> Iterator[Batch]:
         """Every folded record of ``day``."""
+        # A file that is being packed, or could not be, lies here as well as there.
+        twice = {path.stem for path, _ in self.open}
         for path in archive.files(places.raw_folder(self.site.runtime.instance), day):
-            yield archive.read(path)
+            if path.stem not in twice:
+                yield archive.read(path)
         number = as_number(day)
         for path, until in self.open:
             for piece in pieces(path, until):
@@ -76,15 +79,15 @@ def look(site: Site, unit: UnitOfWork, keep_days: int) -> Window:
     first = unit.today - ONE_DAY * keep_days
     days: set[dt.date] = {d for d in archive.days(raw) if d >= first}
     archived = {p.stem for d in days for p in archive.files(raw, d)}
+    counted = frozenset(storing.tied_days(unit.session))
     open_parts, missing = [], set[dt.date]()
     for part in unit.session.scalars(sa.select(Part).where(Part.name.not_like("import-%"), Part.records > 0)):
-        span = _span(part, first)
+        span = [d for d in _span(part, first) if as_number(d) in counted]
         if part.state != "archived" and part.name in spool:
             open_parts.append((spool[part.name], part.offset))
             days.update(span)
         elif part.name not in archived:
             missing.update(span)
-    counted = frozenset(storing.tied_days(unit.session))
     return Window(site, sorted(days), open_parts, frozenset(missing), counted)
 
 
@@ -102,9 +105,10 @@ def recount(
 ) -> Verified:
     """Count the days from ``start`` again by ``rule``: each day in a transaction, then the whole months.
 
-    Earlier days, and people of months that are not covered whole, keep the rule they were counted by.
+    Days without raw records, and people of months that are not covered whole, keep the rule they were
+    counted by.
 
-    :raises Invalid: when raw records do not reach back to ``start``.
+    :raises Invalid: when there are no raw records from ``start`` on, or some lie elsewhere.
     """
     done = Verified()
     with places.alone(site.runtime.instance, wait=True):
@@ -159,25 +163,21 @@ def _unite(places_of: dict[int, BitMap], counted: Counted) -> None:
         places_of.setdefault(region, BitMap()).update(storing.bitmap(who))
 
 
-def _own_rules(unit: UnitOfWork, days: sa.ColumnElement[bool]) -> list[int]:
-    """The numbers of the rules that own records were counted by; an imported history stays."""
-    tied = set(unit.session.scalars(sa.select(Day.rule).where(days).distinct()))
-    return list(storing.numbers(unit.session, tied).values())
+def _own(column: Any) -> sa.ColumnElement[bool]:
+    """The condition for figures of own records, by whatever rule; an imported history stays."""
+    own: sa.ColumnElement[bool] = column.not_in(sa.select(Word.id).where(Word.text.like(IMPORTED + "%")))
+    return own
 
 
 def _replace_day(unit: UnitOfWork, day: int, rule: Rule, rows: Sequence[Row]) -> None:
-    mine = _own_rules(unit, Day.day == day)
-    unit.session.execute(sa.delete(Counter).where(Counter.day == day, Counter.rule.in_(mine)))
+    unit.session.execute(sa.delete(Counter).where(Counter.day == day, _own(Counter.rule)))
     storing.add_rows(unit.session, rows)
     unit.session.execute(sa.delete(Day).where(Day.day == day))
     storing.pin_days(unit.session, {day: rule.id})
 
 
 def _replace_month(unit: UnitOfWork, month: int, rule: Rule, found: dict[int, BitMap]) -> None:
-    # Any rule that the days of this plugin were ever tied to; a month has at most a few.
-    mine = set(storing.numbers(unit.session, rules(unit.site)).values())
-    mine |= set(_own_rules(unit, Day.day.between(month * 100, month * 100 + 99)))
-    unit.session.execute(sa.delete(People).where(People.month == month, People.rule.in_(mine)))
+    unit.session.execute(sa.delete(People).where(People.month == month, _own(People.rule)))
     new = [
         storing.Merge(month, region, rule.id, 0, bits.serialize()) for region, bits in sorted(found.items())
     ]
@@ -194,7 +194,7 @@ def verify(actor: Actor, site: Site, keep_days: int) -> Verified:
         tied = storing.tied_days(unit.session)
         known = rules(site)
         months = {m: dict[tuple[int, str], BitMap]() for m in window.whole_months()}
-        for day in window.days:
+        for day in sorted({*window.days, *window.missing}):
             rule = known.get(tied.get(as_number(day), ""))
             if rule is None or day in window.missing:
                 done.left_out.append(
@@ -206,8 +206,9 @@ def verify(actor: Actor, site: Site, keep_days: int) -> Verified:
                 counted = [_count(site, b, rule, gone) for b in window.batches(day)]
             except archive.Damaged as e:
                 done.wrong.append(str(e))
+                months.pop(as_number(day) // 100, None)
                 continue
-            _compare_day(unit, as_number(day), rule, counted, done)
+            _compare_day(unit, as_number(day), counted, done)
             for c in counted:
                 for (month, region, name), who in c.people.items():
                     months.get(month, {}).setdefault((region, name), BitMap()).update(storing.bitmap(who))
@@ -216,17 +217,16 @@ def verify(actor: Actor, site: Site, keep_days: int) -> Verified:
     return done
 
 
-def _compare_day(unit: UnitOfWork, day: int, rule: Rule, counted: Sequence[Counted], done: Verified) -> None:
+def _compare_day(unit: UnitOfWork, day: int, counted: Sequence[Counted], done: Verified) -> None:
     words = storing.texts(unit.session)
-    expected: dict[tuple[int, str, str, int], list[int]] = {}
+    expected: dict[tuple[int, str, str, str, int], list[int]] = {}
     for row in (r for c in counted for r in c.rows):
-        sums = expected.setdefault((row.region, row.channel, row.subject, row.verdict), [0, 0])
+        sums = expected.setdefault((row.region, row.channel, row.subject, row.rule, row.verdict), [0, 0])
         sums[0] += row.users
         sums[1] += row.visitors
-    number = storing.numbers(unit.session, [rule.id]).get(rule.id, -1)
-    query = sa.select(Counter).where(Counter.day == day, Counter.rule == number)
+    query = sa.select(Counter).where(Counter.day == day, _own(Counter.rule))
     held = {
-        (c.region, words[c.channel], words[c.subject], c.verdict): [c.users, c.visitors]
+        (c.region, words[c.channel], words[c.subject], words[c.rule], c.verdict): [c.users, c.visitors]
         for c in unit.session.scalars(query)
     }
     for key in sorted(expected.keys() | held.keys()):
@@ -243,9 +243,8 @@ def _compare_month(
     words = storing.texts(unit.session)
     query = sa.select(People.region, People.rule, People.bits).where(People.month == month)
     without = storing.bitmap(gone)
-    names = {name for _, name in expected}
     held = {(r, words[w]): BitMap.deserialize(b) - without for r, w, b in storing.fetch(unit.session, query)}
-    held = {key: bits for key, bits in held.items() if key[1] in names}
+    held = {key: bits for key, bits in held.items() if not key[1].startswith(IMPORTED)}
     for key in sorted(expected.keys() | held.keys()):
         difference = expected.get(key, BitMap()) ^ held.get(key, BitMap())
         if difference:

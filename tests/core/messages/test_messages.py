@@ -173,9 +173,7 @@ def test_a_mail_can_be_ended_by_one_click(site: Site, server: MailServer) -> Non
     assert ended["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_a_server_that_breaks_off_before_its_answer_may_have_taken_it(
-    site: Site, server: MailServer
-) -> None:
+def test_a_server_that_breaks_off_before_its_answer_may_have_taken_it(site: Site, server: MailServer) -> None:
     server.cuts = 1
     with pytest.raises(Uncertain, match="broke off"):
         direct(site)

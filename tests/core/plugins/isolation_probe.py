@@ -29,7 +29,7 @@ from keyun.runtime import Runtime
 from keyun.site import Site
 
 BROKEN = Path(__file__).parents[2] / "plugins_broken"
-BUNDLED = ("bayu_bridge", "emergency", "marketplace", "popsci")
+BUNDLED = ("bayu_bridge", "emergency", "marketplace", "notices", "popsci", "usage")
 PAGES = ("/", "/marketplace/", "/popsci/", "/search?q=水稻", "/login", "/api/v1/openapi.json")
 ARTICLE = {
     "title": "水稻的一生", "body": "水稻。", "region": "510000", "category": "agriculture",

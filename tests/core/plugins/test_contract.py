@@ -17,7 +17,7 @@ from keyun.testing.contract import Result, examine
 from keyun.testing.contract.checks import CHECKS, STATIC
 
 Scaffolded = Callable[..., Path]
-BUNDLED = ("bayu_bridge", "emergency", "marketplace", "popsci")
+BUNDLED = ("bayu_bridge", "emergency", "marketplace", "notices", "popsci", "usage")
 #: Seen by the test of the careless plugin; the others have a test of their own.
 APART = {
     "manifest_plan", "manifest_modules", "package_name", "readme_present", "import_works", "plugin_loads",

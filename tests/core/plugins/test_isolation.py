@@ -14,7 +14,7 @@ import pytest
 
 PROBE = Path(__file__).with_name("isolation_probe.py")
 BROKEN = Path(__file__).parents[2] / "plugins_broken"
-BUNDLED = ["bayu_bridge", "emergency", "marketplace", "popsci"]
+BUNDLED = ["bayu_bridge", "emergency", "marketplace", "notices", "popsci", "usage"]
 #: Plugins that must not be loaded, with words of the reason.
 FAULTED = {
     "bad_import": "ModuleNotFoundError: No module named 'nowhere_to_be_found'",

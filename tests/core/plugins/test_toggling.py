@@ -20,7 +20,7 @@ from keyun.serving import record
 from keyun.serving.record import ServerRecord
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-BUNDLED = ("bayu_bridge", "emergency", "marketplace", "popsci")
+BUNDLED = ("bayu_bridge", "emergency", "marketplace", "notices", "popsci", "usage")
 #: Each page works alone; two with the same address do not go together.
 PLUGIN = """
 from keyun.plugins import Plugin, hookimpl

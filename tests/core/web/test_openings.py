@@ -101,6 +101,13 @@ def test_the_api_is_a_channel_and_a_draft_a_list_or_a_look_at_the_headers_is_no_
 
 
 @on_sqlite
+@pytest.mark.parametrize("name", ["Sec-Purpose", "Purpose"])
+def test_what_a_browser_fetches_ahead_is_told_apart(site: Site, make_app: MakeApp, name: str) -> None:
+    browse(make_app(site=site)).get(article(site), headers={"User-Agent": CHROME, name: "prefetch"})
+    assert [o.agent for o in heard(site)] == ["prefetch"]
+
+
+@on_sqlite
 def test_a_page_does_not_depend_on_whoever_hears_of_it(
     make_site: MakeSite, make_app: MakeApp, write_plugin: WritePlugin, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +151,8 @@ def test_a_visitor_is_known_for_a_day_by_every_process_and_by_nobody_tomorrow(tm
         (PHONE + " MicroMessenger/8.0", "wechat", "phone"),
         ("Mozilla/5.0 (compatible; Baiduspider/2.0)", "robot", "web"),
         ("Mozilla/5.0 (compatible; bingbot/2.0)", "robot", "web"),
+        ("AdsBot-Google (+http://www.google.com/adsbot.html)", "robot", "web"),
+        (PHONE.replace("SM-G930", "CUBOT ECHO"), "phone", "phone"),
         ("python-requests/2.32", "program", "web"),
         ("", "unknown", "web"),
     ],

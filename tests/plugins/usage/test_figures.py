@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from keyun.cli import cli
 from keyun.errors import Forbidden, Invalid
 from keyun.site import Site
 from keyun.testing import Browser, MakeApp, browse, make_item, make_user
-from keyun_usage import places, services
+from keyun_usage import importing, places, services
 from keyun_usage.models import Counter, People
 from keyun_usage.services import child_of
 from tests.plugins.usage.conftest import CHENGDU, DONGPO, NOON, Usage, Use
@@ -140,7 +141,7 @@ def test_what_is_opened_on_a_page_and_by_the_api_becomes_a_figure(usage: Usage, 
     places.spool_of(usage.site).close()
     assert usage.fold() == 2
     page = browser.get("/usage/").get_data(as_text=True)
-    assert "2" in page
+    assert '<dd class="h4">2</dd>' in page
     assert "眉山市" in page
     made = usage.report("511400")
     assert {n: (t.users, t.visitors) for n, t in made.by_channel.items()} == {"web": (1, 0), "api": (0, 1)}
@@ -174,6 +175,19 @@ def test_the_page_shows_definition_and_exclusions_and_the_table_downloads(
     rows = list(csv.DictReader(io.StringIO(table.get_data(as_text=True).removeprefix("\ufeff"))))
     assert (rows[0]["kind"], rows[0]["times"], rows[0]["people"]) == ("total", "7", "4")
     assert {r["rule"] for r in rows} == {"opened-1"}
+
+
+def test_no_word_becomes_a_formula_in_a_spreadsheet(usage: Usage, make_app: MakeApp, tmp_path: Path) -> None:
+    past = tmp_path / "past.csv"
+    past.write_text("day,region,channel,type,users,visitors\n2026-11-01,511424,=1+1,@x,1,0\n")
+    importing.import_csv(system(), usage.site, past, "past-1")
+    address = "/usage/report.csv?from=2026-11-01&to=2026-11-30"
+    page = staff(usage, make_app).get(address).get_data(as_text=True)
+    days = ("--from", "2026-11-01", "--to", "2026-11-30")
+    printed = keyun(usage.site, "usage", "report", *days, "--csv")
+    for text in (page, printed.output):
+        assert "channel,'=1+1,'=1+1,1" in text
+        assert "type,'@x,'@x,1" in text
 
 
 def test_the_page_refuses_nonsense_with_its_form(usage: Usage, make_app: MakeApp) -> None:

@@ -17,8 +17,8 @@ from pyroaring import BitMap
 
 from keyun.access import system
 from keyun.errors import Conflict
-from keyun.testing import MakeSite
-from keyun_usage import archive, folding, places, storing
+from keyun.testing import Clock, MakeSite
+from keyun_usage import archive, erasing, folding, places, storing
 from keyun_usage.folding import fold_file, store
 from keyun_usage.grouping import as_number
 from keyun_usage.models import Counter, Part, People
@@ -121,6 +121,20 @@ def test_a_killed_process_and_its_torn_tail_are_said(usage: Usage) -> None:
     made = usage.report()
     assert (made.total.counted, made.lost, made.killed) == (2, 1, 1)
     assert not path.exists()
+
+
+def test_figures_of_a_day_say_for_good_what_is_missing_and_other_days_do_not(
+    usage: Usage, clock: Clock
+) -> None:
+    usage.write(Use(1), end=False)
+    usage.spools[-1]._begin()
+    usage.write(Use(2, at=NOON - 40 * DAY))
+    usage.fold()
+    october = usage.report(start=dt.date(2026, 10, 1), end=dt.date(2026, 10, 31))
+    assert (usage.report().killed, october.total.counted, october.killed) == (1, 1, 0)
+    clock.tick(200 * DAY)
+    erasing.sweep(usage.site, 90)
+    assert usage.report().killed == 1
 
 
 def test_a_complete_file_becomes_raw_files_by_day(usage: Usage) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from keyun_usage import spool as spool_module
-from keyun_usage.layout import HEADER, RECORD, RECORDS, block, header
+from keyun_usage.layout import HEADER, RECORD, RECORDS, WORD, block, header
 from keyun_usage.reading import pieces, read
 from keyun_usage.spool import Spool
 
@@ -127,6 +127,25 @@ def test_a_flipped_bit_loses_its_block_and_no_other_record_is_made_of_it(tmp_pat
     assert set(people(path)) <= {2}
     assert piece.lost >= 2
     assert piece.complete
+
+
+def test_a_damaged_word_is_counted_as_lost_once(tmp_path: Path) -> None:
+    word, path = bytearray(block(WORD, b"1 web")), tmp_path / "bent.spool"
+    word[-1] ^= 1
+    records = block(RECORDS, RECORD.pack(AT, 1, 1, 1, 1, 0, 0, 1), 1, RECORD.size)
+    path.write_bytes(bytes(word) + records)
+    piece = read(path)
+    assert (len(piece.batch), piece.lost) == (1, 1)
+    path.write_bytes(bytes(word) + records + records)
+    rest = read(path, piece.offset)
+    assert (len(rest.batch), rest.lost) == (1, 0)
+
+
+def test_a_file_that_a_power_cut_made_shorter_than_what_was_read_of_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "short.spool"
+    path.write_bytes(block(RECORDS, RECORD.pack(AT, 1, 1, 1, 0, 0, 0, 1), 1, RECORD.size))
+    piece = read(path, 10_000)
+    assert (len(piece.batch), piece.offset, piece.complete, piece.killed) == (0, 10_000, True, True)
 
 
 def test_the_tail_of_a_living_process_waits(spool: Spool, only: Only) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from keyun.accounts import User
 from keyun.accounts.personal import erase, export
 from keyun.errors import Conflict, Forbidden, Invalid
 from keyun.jobs import Worker
+from keyun.site import Site
 from keyun.testing import Clock, MakeSite, make_user
-from keyun_usage import archive, erasing, importing, places, window
+from keyun_usage import archive, erasing, grouping, importing, places, storing, window
 from keyun_usage.models import Counter, Forgotten, Part, People
 from keyun_usage.rules import Rule, active, find, opened, rules
 from tests.plugins.usage.conftest import CHENGDU, DANLENG, DONGPO, NOON, Usage, Use
@@ -150,6 +152,64 @@ def test_a_late_record_follows_the_rule_of_its_day(autumn: Usage, monkeypatch: p
     assert [u.id for u in made.rules] == ["phones-1"]
 
 
+def test_nothing_stays_of_a_rule_that_is_not_loaded_any_more(autumn: Usage) -> None:
+    recounted(autumn, dt.date(2026, 11, 1), strict())
+    # Nobody here knows that rule, so a late record of its day follows the active one.
+    autumn.write(Use(9))
+    autumn.fold()
+    assert len(autumn.report().rules) == 2
+    assert any("20261124" in text or "2026-11-24" in text for text in verified(autumn).left_out)
+    for rule in (strict(), opened()):
+        recounted(autumn, dt.date(2026, 11, 1), rule)
+        made = autumn.report()
+        assert made.total.counted + made.total.excluded == 6
+        assert ([u.id for u in made.rules], made.distinct.rules) == ([rule.id], (rule.id,))
+    assert verified(autumn).wrong == []
+
+
+def test_figures_by_two_rules_of_one_day_are_wrong(autumn: Usage) -> None:
+    with autumn.site.writing() as unit:
+        stray = grouping.Row(20261124, DONGPO, "web", "popsci.article", "stray-1", 0, 3, 0)
+        storing.add_rows(unit.session, [stray])
+    (wrong,) = verified(autumn).wrong
+    assert "stray-1" in wrong
+
+
+def test_a_file_that_was_packed_halfway_is_counted_once(
+    usage: Usage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage.write(Use(1), Use(2, at=NOON - DAY))
+    real = archive.write
+
+    def full(folder: Path, day: dt.date, *more: Any) -> Path:
+        if day == NOON.date():
+            raise OSError("the disk is full")
+        return real(folder, day, *more)
+
+    with monkeypatch.context() as m:
+        m.setattr(archive, "write", full)
+        with pytest.raises(OSError, match="full"):
+            usage.fold()
+    assert verified(usage).wrong == []
+    recounted(usage, dt.date(2026, 11, 1), opened())
+    assert usage.report().total.counted == 2
+    usage.fold()
+    assert (verified(usage).wrong, len(everything(usage))) == ([], 2)
+
+
+def test_days_whose_files_are_gone_are_said_and_days_without_records_are_none(usage: Usage) -> None:
+    usage.write(Use(1), Use(1, at=NOON - 20 * DAY))
+    usage.fold()
+    usage.write(Use(2), Use(2, at=NOON + 400 * DAY), end=False)
+    usage.fold()
+    assert (verified(usage).days, verified(usage).left_out) == (3, [])
+    for day in archive.days(usage.raw):
+        shutil.rmtree(usage.raw / day.isoformat())
+    done = verified(usage)
+    assert done.left_out == ["2026-11-04: files are missing", "2026-11-24: files are missing"]
+    assert done.wrong == []
+
+
 def test_days_without_raw_records_cannot_be_counted_again(autumn: Usage) -> None:
     with pytest.raises(Invalid):
         recounted(autumn, dt.date(2027, 1, 1), strict())
@@ -226,6 +286,28 @@ def test_a_past_as_csv_keeps_the_rule_it_was_counted_by(usage: Usage, tmp_path: 
     with pytest.raises(Conflict):
         importing.import_csv(system(), usage.site, path, "province2025-1")
     assert keyun(usage.site, "usage", "import", str(path), "--rule", "x").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "packed", "says"),
+    [
+        (CSV.replace("web", "网页").encode("gbk"), False, "UTF-8"),
+        (f"{CSV}2025-03-01,511424,{'x' * 200_000},t,1,1\n".encode(), False, "row 3"),
+        (b"day,region\n", False, "visitors"),
+        (CSV.encode(), True, "--packed"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_what_to_do(
+    usage: Usage, tmp_path: Path, content: bytes, packed: bool, says: str
+) -> None:
+    path = tmp_path / "past.csv"
+    path.write_bytes(content)
+    more = ("--packed",) if packed else ()
+    answer = keyun(usage.site, "usage", "import", str(path), "--rule", "opened-1", *more)
+    assert (answer.exit_code, "Traceback" in answer.output) == (1, False)
+    assert says in answer.output
+    assert usage.report(start=dt.date(2025, 3, 1)).total.counted == 0
+    assert usage.report(start=dt.date(2025, 3, 1)).lost == 0
 
 
 @pytest.mark.parametrize(
@@ -327,6 +409,51 @@ def test_who_leaves_is_out_of_every_answer_at_once_and_of_every_file_soon(usage:
     assert (made.total.counted, made.distinct.people, made.distinct.removed) == (5, 2, 2)
     assert verified(usage).wrong == []
     recounted(usage, dt.date(2026, 10, 1), opened())
+    assert usage.report(start=dt.date(2026, 10, 1)).distinct.people == 2
+
+
+def test_an_export_says_what_it_leaves_out_and_does_without_a_damaged_file(
+    usage: Usage, leaver: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with usage.site.reading() as unit:
+        monkeypatch.setattr(erasing, "MOST_EXPORTED", 3)
+        assert len(export(system(), unit, leaver)["usage_records"]) == 3
+        monkeypatch.setattr(erasing, "MOST_EXPORTED", 2)
+        *records, cut = export(system(), unit, leaver)["usage_records"]
+        assert (len(records), "first 2" in cut["note"]) == (2, True)
+        monkeypatch.setattr(erasing, "MOST_EXPORTED", 3)
+        (path,) = archive.files(usage.raw, NOON.date())
+        path.write_bytes(path.read_bytes()[:-1])
+        assert len(export(system(), unit, leaver)["usage_records"]) == 2
+    assert str(path) in caplog.text
+
+
+def test_who_left_is_forgotten_even_when_the_work_rests_for_days(
+    usage: Usage, leaver: User, clock: Clock
+) -> None:
+    with usage.site.writing() as unit:
+        erase(system(), unit, unit.session.get_one(User, leaver.id))
+    for spool in usage.spools:
+        spool.close()
+    clock.tick(dt.timedelta(days=5))
+    usage.fold()
+    Worker(usage.site).drain()
+    assert leaver.id not in everything(usage)
+    clock.tick(dt.timedelta(days=93))
+    erasing.sweep(usage.site, 90)
+    assert usage.report(start=dt.date(2026, 10, 1)).distinct.people == 2
+
+
+def test_who_left_while_the_plugin_was_off_is_forgotten_when_it_is_on_again(
+    usage: Usage, leaver: User
+) -> None:
+    without = Site.open(usage.site.runtime, ["popsci"])
+    with without.writing() as unit:
+        erase(system(), unit, unit.session.get_one(User, leaver.id))
+    erasing.sweep(usage.site, 90)
+    assert leaver.id not in everything(usage)
+    assert usage.report(start=dt.date(2026, 10, 1)).distinct.people == 1
+    usage.fold()
     assert usage.report(start=dt.date(2026, 10, 1)).distinct.people == 2
 
 
