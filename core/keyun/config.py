@@ -100,7 +100,7 @@ class ReviewRuleSchema(Schema):
     deadline_hours = fields.Integer(load_default=48, validate=validate.Range(1, 8760))
     #: Only reviewers with this role for the region (and administrators); empty means all of them.
     reviewers = fields.String(
-        load_default="", validate=validate.OneOf(["", "broker", "editor", "reviewer", "staff", "admin"])
+        load_default="", validate=validate.OneOf(["", "reviewer", "staff", "admin"])
     )
 
 

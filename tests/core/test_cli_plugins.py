@@ -130,7 +130,7 @@ def test_every_state_is_told_apart(keyun: Keyun, write_plugin: WritePlugin, site
     [
         ('requires = ["nosuch"]', PLUGIN, ">=1.0", "keyun plugins enable nosuch"),
         ('requires = ["odd"]', PLUGIN, ">=1.0", None),
-        ("", PLUGIN, ">=9", "this Keyun offers 1.1"),
+        ("", PLUGIN, ">=9", "this Keyun offers 1.2"),
         ("", "import nowhere_at_all", ">=1.0", "ModuleNotFoundError"),
         ('modules = ["nowhere_at_all"]', PLUGIN, ">=1.0", "pip install"),
         ("colour = 1", PLUGIN, ">=1.0", "unknown key"),

@@ -126,7 +126,7 @@ def _brief(found: Review, item: Content) -> dict[str, Any]:
     return {
         "id": found.public_id,
         "state": found.state,
-        "version": found.version,
+        "version": item.version if found.state == "open" else found.version,
         "needed": found.needed,
         "approvals": found.approvals,
         "comments": found.comments,
@@ -152,6 +152,6 @@ def _whole(public_id: uuid.UUID) -> dict[str, Any]:
     said = services.conversation(actor(), reading(), found, item)
     return _brief(found, item) | {
         "body": item.body,
-        "checks": services.checks(actor(), reading(), item),
+        "checks": services.checks(actor(), reading(), found, item),
         "remarks": said,
     }

@@ -14,7 +14,7 @@ from keyun.content.types import ContentType, Draft
 from keyun.db import is_public_id
 from keyun.exchange.types import Row, RowError, Written
 from keyun.reviews.lifecycle import Submission, submit_all
-from keyun.reviews.policy import rule_for
+from keyun.reviews.policy import BY_RULE, rule_for
 from keyun.uow import UnitOfWork
 
 IMPORT = "core.import.run"
@@ -24,8 +24,9 @@ def take_in(actor: Actor, unit: UnitOfWork, kind: ContentType, rows: Sequence[tu
     """Create or change items of ``kind``, known by their ``external_id``, and publish what is new.
 
     A row that a screener refuses, or whose region is unknown, comes back as an error. What a screener
-    holds is published only for the operator at the command line, who answers for the file; of anybody
-    else it waits for a reviewer, who is not the same person. A row that says nothing new changes nothing.
+    or a rule holds is published only for the operator at the command line, who answers for the file; of
+    anybody else it waits for a reviewer, who is not the same person. A row that says nothing new changes
+    nothing.
     """
     unit.require(actor, IMPORT)
     kind = unit.site.content_type(kind.name)
@@ -74,7 +75,10 @@ def _judge(
     draft = Draft(kind.name, values["title"], values.get("summary", ""), values.get("body", ""), region, flat)
     verdicts = unit.site.plugins.screen(actor, draft)
     refused = [v.reason for v in verdicts if v.refused]
-    return " ".join(v.reason for v in verdicts), refused
+    held = [v.reason for v in verdicts]
+    if not held and not actor.is_system and rule_for(unit, kind.name, region, flat).review_first:
+        held = [BY_RULE]
+    return " ".join(held), refused
 
 
 def _added(kind: ContentType, values: Mapping[str, Any]) -> dict[str, Any]:

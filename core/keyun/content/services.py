@@ -21,11 +21,12 @@ from keyun.content.models import ENDED, Content, Revision
 from keyun.content.types import ContentType, Draft
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.forms import load
-from keyun.reviews.lifecycle import Submission, end, submit
-from keyun.reviews.policy import Rule, rule_for
+from keyun.reviews.lifecycle import Submission, end, has_spoken, submit
+from keyun.reviews.policy import BY_RULE, Rule, rule_for
 from keyun.uow import UnitOfWork
 
 C = TypeVar("C", bound=Content)
+SPOKEN = "审核员提过意见，须再经审核员同意。 (A reviewer has spoken, so a reviewer decides again.)"
 CHANGED_ELSEWHERE = "内容已被他人修改，请刷新后再改。 (Somebody else changed this; reload and try again.)"
 
 
@@ -64,6 +65,8 @@ def find(actor: Actor, unit: UnitOfWork, model: type[C], public_id: str) -> C:
     """
     # Whoever shows an item names its organization.
     query = sa.select(model).options(joinedload(Content.organization)).where(model.public_id == public_id)
+    if model is Content:
+        query = query.where(whole(unit))
     item = unit.session.scalars(query).first()
     if item is None or not visible(actor, unit, item):
         raise NotFound("没有找到这条内容，它可能已撤回。 (Not found; it may have been withdrawn.)")
@@ -128,6 +131,8 @@ def change(
 def publish(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
     """Bring ``item`` to the public, or to a reviewer when screening or policy asks for one.
 
+    What a reviewer has sent back needs a reviewer again, whatever the rules say of the new text.
+
     :raises Invalid: when a screener refuses the text, with its reason.
     """
     unit.require(actor, f"{item.type}.publish", item)
@@ -135,8 +140,10 @@ def publish(actor: Actor, unit: UnitOfWork, item: Content) -> Content:
         raise Conflict("只有草稿可以发布。 (Only a draft can be published.)")
     kind = unit.site.content_type(item.type)
     state, note = _screen(actor, unit, kind, item)
+    was_asked = item.state != "draft"
+    if state == "published" and was_asked and not actor.is_system and has_spoken(unit, item):
+        state, note = "submitted", SPOKEN
     if state == "published":
-        was_asked = item.state != "draft"
         make_public(actor, unit, item)
         if was_asked:
             end(actor, unit, [item.id])
@@ -218,7 +225,7 @@ def _screen(actor: Actor, unit: UnitOfWork, kind: ContentType, item: Content) ->
     if verdicts:
         return "submitted", " ".join(v.reason for v in verdicts)
     if _rule(unit, draft).review_first and not actor.is_system:
-        return "submitted", "按本地区规定先审后发 (reviewed before publication)"
+        return "submitted", BY_RULE
     return "published", ""
 
 

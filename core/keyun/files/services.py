@@ -58,10 +58,12 @@ def attach(
 
 
 def describe(actor: Actor, unit: UnitOfWork, found: Attachment, *, alt: str, credit: str) -> Attachment:
-    """Change the words of an attachment."""
+    """Change the words of an attachment; the same words change nothing."""
     item = unit.session.get_one(Content, found.content_id)
     unit.require(actor, f"{item.type}.edit", item)
     words, by = _words(alt, credit, found.is_picture)
+    if (words, by) == (found.alt, found.credit):
+        return found
     change(actor, unit, item, {})
     found.alt, found.credit = words, by
     return found
@@ -136,6 +138,9 @@ def _free(name: str, taken: Iterable[str]) -> str:
 
 
 def stored(unit: UnitOfWork) -> Mapping[str, StoredFile]:
-    """Every file that should lie in the store, by digest; for checks at the command line."""
-    query = sa.select(StoredFile).where(StoredFile.dying.is_(False))
+    """Every file that an item shows, by digest; for checks at the command line.
+
+    One that nobody shows may be missing: an upload that broke off is written down before it is kept.
+    """
+    query = sa.select(StoredFile).where(sa.exists().where(Attachment.digest == StoredFile.digest))
     return {f.digest: f for f in unit.session.scalars(query)}

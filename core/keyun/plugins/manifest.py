@@ -17,12 +17,14 @@ GROUP = "keyun.plugins"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
 #: Names of the core's own pages and paths, among others: a slot is both.
 RESERVED = frozenset(
-    {"core", "keyun", "alembic", "site", "api", "static", "admin", "account", "appearance", "healthz", "home",
-     "lang", "leaving", "login", "logout", "password", "readyz", "register", "review", "search", "subsites"}
+    {"core", "keyun", "alembic", "site", "api", "static", "admin", "account", "appearance", "files", "healthz",
+     "home", "lang", "leaving", "login", "logout", "password", "readyz", "register", "review", "search", "subsites"}
 )  # fmt: skip
 FOLDER = re.compile(r"[a-z][a-z0-9_-]{1,60}")
 #: What lies below the instance and belongs to no plugin.
-KEPT = frozenset({"run", "search", "templates", "static", "purged", "backup", "backups", "keyun", "plugins"})
+KEPT = frozenset(
+    {"run", "search", "templates", "static", "files", "purged", "backup", "backups", "keyun", "plugins"}
+)
 TEXT = frozenset({"name", "title", "title_en", "summary", "api", "replaces", "extends", "command", "extra"})
 LISTS = frozenset({"requires", "after", "modules", "files"})
 FLAGS = frozenset({"default", "screens"})

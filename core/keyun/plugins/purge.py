@@ -25,9 +25,11 @@ from keyun.content.models import Content, Revision
 from keyun.db import WRITE, is_sqlite
 from keyun.errors import DatabaseError, Invalid, PluginError
 from keyun.events.models import CursorRow
+from keyun.files.models import Attachment
 from keyun.jobs import JobRow
 from keyun.migrate import CORE, Migrator
 from keyun.plugins.manifest import Manifest
+from keyun.reviews.models import Review, ReviewComment, ReviewVerdict
 
 CHUNK = 1000
 ITEM = Content.__table__
@@ -132,6 +134,7 @@ def _queries(engine: sa.Engine, owned: Belongings) -> dict[str, sa.Select[Any]]:
         revision = Revision.__table__
         of_items = revision.c.content_id.in_(sa.select(ITEM.c.id).where(items))
         queries["core_revision"] = sa.select(revision).where(of_items).order_by(*revision.primary_key)
+        queries |= _beside(sa.select(ITEM.c.id).where(items))
     if not owned.heirs:
         job = JobRow.__table__
         queries["core_job"] = sa.select(job).where(_named(job.c.name, owned)).order_by(job.c.id)
@@ -139,6 +142,18 @@ def _queries(engine: sa.Engine, owned: Belongings) -> dict[str, sa.Select[Any]]:
         others = sa.not_(_named(ITEM.c.type, owned))
         columns = (ITEM.c.id, ITEM.c.public_id, ITEM.c.type, ITEM.c.extra)
         queries["extra"] = sa.select(*columns).where(added, others).order_by(ITEM.c.id)
+    return queries
+
+
+def _beside(items: sa.Select[Any]) -> dict[str, sa.Select[Any]]:
+    """Reviews and attachments of ``items``, which go with them."""
+    review, attachment = Review.__table__, Attachment.__table__
+    reviews = sa.select(review.c.id).where(review.c.content_id.in_(items))
+    queries = {
+        t.name: sa.select(t).where(t.c.content_id.in_(items)).order_by(t.c.id) for t in (review, attachment)
+    }
+    for table in (ReviewVerdict.__table__, ReviewComment.__table__):
+        queries[table.name] = sa.select(table).where(table.c.review_id.in_(reviews)).order_by(table.c.id)
     return queries
 
 

@@ -10,7 +10,7 @@ from keyun.accounts.models import User
 from keyun.content.models import Content
 from keyun.content.services import flush, make_public
 from keyun.db import is_sqlite
-from keyun.errors import Conflict, Invalid
+from keyun.errors import Conflict, Invalid, NotFound
 from keyun.reviews import notify
 from keyun.reviews.lifecycle import about
 from keyun.reviews.models import VERDICTS, Review, ReviewVerdict
@@ -18,6 +18,7 @@ from keyun.reviews.rights import REVIEW, require_judge
 from keyun.uow import UnitOfWork
 
 MAX_REASON = 500
+MISSING = "没有找到这条审核。 (There is no such review.)"
 NOT_WAITING = "这条内容不在待审状态。 (It does not wait for review.)"
 OVERTAKEN = (
     "审核已有结果、文字已改动，或由别人处理中，请刷新后再定。"
@@ -101,15 +102,22 @@ def reopen(actor: Actor, unit: UnitOfWork, review: Review, reason: str) -> Revie
 def locked(unit: UnitOfWork, review: Review) -> Content:
     """The item of ``review``, both as they are now; nobody changes the item until this transaction ends.
 
-    Whoever changes an item locks it before its review, so nobody waits in a circle.
+    Whoever changes an item locks it before its review, so nobody waits in a circle. A text that was
+    written beside the services of content (a bulk import) is another version, which nobody has judged.
+
+    :raises NotFound: when the item is gone by now.
     """
     lock = sa.select(Content.id).where(Content.id == review.content_id).with_for_update()
     unit.session.execute(lock)
     again = {"populate_existing": True}
     item = unit.session.scalars(
         sa.select(Content).where(Content.id == review.content_id), execution_options=again
-    ).one()
+    ).one_or_none()
+    if item is None:
+        raise NotFound(MISSING)
     unit.session.refresh(review)
+    if review.state == "open" and review.version != item.version:
+        review.version, review.approvals = item.version, 0
     return item
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from keyun.access import Actor
 from keyun.content.models import Content, Revision
-from keyun.reviews.models import Review
+from keyun.reviews.models import Review, ReviewVerdict
 from keyun.reviews.policy import Rule
 from keyun.uow import UnitOfWork
 
@@ -62,6 +62,14 @@ def submit_all(actor: Actor, unit: UnitOfWork, submissions: Sequence[Submission]
     for review in opened:
         unit.record("review.opened", "review", review.id, actor, **about(review))
     return found
+
+
+def has_spoken(unit: UnitOfWork, item: Content) -> bool:
+    """Whether a reviewer sent ``item`` back or has begun to judge it: then its author cannot let it pass."""
+    newest = sa.select(sa.func.max(Review.id)).where(Review.content_id == item.id).scalar_subquery()
+    judged = sa.exists().where(ReviewVerdict.review_id == Review.id)
+    spoken = sa.or_(Review.state.in_(("returned", "rejected")), sa.and_(Review.state == "open", judged))
+    return unit.session.scalar(sa.select(Review.id).where(Review.id == newest, spoken)) is not None
 
 
 def end(actor: Actor, unit: UnitOfWork, ids: Collection[int]) -> None:

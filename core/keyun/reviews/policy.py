@@ -10,6 +10,9 @@ from typing import Any
 from keyun.regions.codes import contains
 from keyun.uow import UnitOfWork
 
+#: Why a text waits that no screener holds.
+BY_RULE = "按本地区规定先审后发 (reviewed before publication)"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

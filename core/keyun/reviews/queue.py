@@ -12,7 +12,8 @@ from sqlalchemy.orm import joinedload
 from keyun.access import Actor
 from keyun.accounts.models import User
 from keyun.api.paging import Page, page
-from keyun.content.models import Content, loaded
+from keyun.content.models import Content
+from keyun.content.services import whole
 from keyun.errors import Forbidden
 from keyun.regions.codes import subtree
 from keyun.reviews.lifecycle import overdue
@@ -63,9 +64,7 @@ def queue(
     query = (
         sa.select(Review)
         .join(Content, Content.id == Review.content_id)
-        .where(
-            Review.state == "open", in_reach(actor, unit), loaded(unit.session), *_narrow(actor, unit, wanted)
-        )
+        .where(Review.state == "open", in_reach(actor, unit), whole(unit), *_narrow(actor, unit, wanted))
     )
     keys = (Review.due_at, Review.id)
     return _entries(unit, page(unit.session, query, keys, after=after, limit=limit, descending=False))
@@ -83,7 +82,7 @@ def own(actor: Actor, unit: UnitOfWork, after: str | None = None, limit: int = P
         Review.asked_by_id == actor.user_id,
         Content.organization_id.in_(actor.organizations),
     )
-    query = sa.select(Review).join(Content, Content.id == Review.content_id).where(mine, loaded(unit.session))
+    query = sa.select(Review).join(Content, Content.id == Review.content_id).where(mine, whole(unit))
     return _entries(unit, page(unit.session, query, (Review.id,), after=after, limit=limit))
 
 
@@ -93,7 +92,7 @@ def count_waiting(actor: Actor, unit: UnitOfWork, *, late: bool = False) -> Sequ
     query = (
         sa.select(Content.type, Content.region, sa.func.count(), since)
         .join(Review, Review.content_id == Content.id)
-        .where(Review.state == "open", in_reach(actor, unit), loaded(unit.session))
+        .where(Review.state == "open", in_reach(actor, unit), whole(unit))
         .group_by(Content.type, Content.region)
         .order_by(since)
     )

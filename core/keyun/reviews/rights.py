@@ -56,6 +56,21 @@ def require_judge(actor: Actor, unit: UnitOfWork, review: Review, item: Content)
         raise Forbidden(OWN)
 
 
+def may_talk(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> bool:
+    """Whether ``actor`` may read the review and talk in it: reviewers, owners, and whoever submitted the text."""
+    asked = actor.is_user and actor.user_id == review.asked_by_id
+    return asked or unit.site.access.allows(actor, DISCUSS, item)
+
+
+def require_talk(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> None:
+    """Stop whoever may not read the review.
+
+    :raises Forbidden: with the reason.
+    """
+    if not may_talk(actor, unit, review, item):
+        unit.require(actor, DISCUSS, item)
+
+
 def in_reach(actor: Actor, unit: UnitOfWork) -> sa.ColumnElement[bool]:
     """The condition for reviews (joined with their items) in the regions this reviewer answers for.
 
@@ -76,15 +91,17 @@ def _reached(role: str, region: str) -> sa.ColumnElement[bool]:
 
 
 def colleagues(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> list[User]:
-    """Who else could decide on this review, by name."""
+    """Who else could decide on this review, by name; with as many statements for fifty as for one."""
     unit.require(actor, REVIEW, item)
     roles = unit.site.access.permissions[REVIEW].roles & (
         {review.role, "admin"} if review.role else unit.site.access.permissions[REVIEW].roles
     )
     holds = sa.exists().where(Grant.user_id == User.id, Grant.role.in_(roles), *_above(item.region))
-    query = sa.select(User).where(User.active.is_(True), User.id != actor.user_id, holds)
+    wrote = sa.exists().where(Revision.content_id == item.id, Revision.actor_id == User.id)
+    ruled_out = {actor.user_id, item.owner_id, review.asked_by_id} - {None}
+    query = sa.select(User).where(User.active.is_(True), User.id.not_in(ruled_out), ~wrote, holds)
     found = unit.session.scalars(query.order_by(User.name, User.id).limit(MOST_COLLEAGUES)).all()
-    return [u for u in found if may_judge(actor_for(u), unit, review, item)]
+    return [u for u in found if reviews_there(actor_for(u), unit, review, item)]
 
 
 def _above(region: str | None) -> list[sa.ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,20 +12,19 @@ from sqlalchemy.orm import joinedload
 from keyun.access import Actor
 from keyun.accounts.models import User
 from keyun.content.models import Content, Revision
-from keyun.content.services import draft_of
+from keyun.content.services import draft_of, whole
 from keyun.content.types import ReviewCheck
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.reviews import notify
-from keyun.reviews.decisions import NOT_WAITING, OVERTAKEN, locked, not_in_other_hands
+from keyun.reviews.decisions import MISSING, NOT_WAITING, OVERTAKEN, locked, not_in_other_hands
 from keyun.reviews.difference import Passage, difference
 from keyun.reviews.lifecycle import about
 from keyun.reviews.models import MAX_COMMENTS, MAX_WORDS, Review, ReviewComment, ReviewVerdict
-from keyun.reviews.rights import DISCUSS, REVIEW, is_own, may_judge, require_judge
+from keyun.reviews.rights import REVIEW, is_own, may_judge, may_talk, require_judge, require_talk
 from keyun.uow import UnitOfWork
 
 #: Reviews that people still talk about.
 TALKED_OF = ("open", "returned", "rejected")
-MISSING = "没有找到这条审核。 (There is no such review.)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Remark:
     kind: str
     side: str
     text: str
-    at: object
+    at: dt.datetime
     version: int | None
     user: User | None
 
@@ -66,9 +66,9 @@ def review_of(actor: Actor, unit: UnitOfWork, content_id: str) -> tuple[Review, 
 
 
 def _for(actor: Actor, unit: UnitOfWork, query: sa.Select[Review, Content]) -> tuple[Review, Content]:
-    row = unit.session.execute(query).first()
+    row = unit.session.execute(query.where(whole(unit))).first()
     # Not `require`: who may not know of it reads the same words as when there is none.
-    if row is None or not unit.site.access.allows(actor, DISCUSS, row[1]):
+    if row is None or not may_talk(actor, unit, row[0], row[1]):
         raise NotFound(MISSING)
     return row[0], row[1]
 
@@ -117,7 +117,7 @@ def comment(actor: Actor, unit: UnitOfWork, review: Review, text: str) -> Review
     :raises Conflict: when the review is over, or everything has been said.
     """
     item = locked(unit, review)
-    unit.require(actor, DISCUSS, item)
+    require_talk(actor, unit, review, item)
     words = text.strip()
     if not 1 <= len(words) <= MAX_WORDS:
         message = f"须为 1 至 {MAX_WORDS} 个字。 (1 to {MAX_WORDS} characters.)"
@@ -138,7 +138,7 @@ def comment(actor: Actor, unit: UnitOfWork, review: Review, text: str) -> Review
 
 def conversation(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> Sequence[Remark]:
     """What was said and decided, in the order in which it was."""
-    unit.require(actor, DISCUSS, item)
+    require_talk(actor, unit, review, item)
     users = {u.id: u for u in unit.session.scalars(sa.select(User).where(User.id.in_(_speakers(review))))}
     words = sa.select(ReviewComment).where(ReviewComment.review_id == review.id)
     verdicts = sa.select(ReviewVerdict).where(ReviewVerdict.review_id == review.id)
@@ -149,7 +149,7 @@ def conversation(actor: Actor, unit: UnitOfWork, review: Review, item: Content) 
         Remark(v.kind, "reviewer", v.reason, v.at, v.version, users.get(v.user_id or 0))
         for v in unit.session.scalars(verdicts.order_by(ReviewVerdict.id).limit(MAX_COMMENTS))
     ]
-    return sorted(found, key=lambda r: str(r.at))
+    return sorted(found, key=lambda r: r.at)
 
 
 def _speakers(review: Review) -> sa.CompoundSelect[tuple[int | None]]:
@@ -159,16 +159,16 @@ def _speakers(review: Review) -> sa.CompoundSelect[tuple[int | None]]:
     )
 
 
-def checks(actor: Actor, unit: UnitOfWork, item: Content) -> list[ReviewCheck]:
+def checks(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> list[ReviewCheck]:
     """What machines find in the text as it stands now, the worst first."""
-    unit.require(actor, DISCUSS, item)
+    require_talk(actor, unit, review, item)
     found = unit.site.plugins.review_checks(draft_of(unit.site.content_type(item.type), item))
     return sorted(found, key=lambda c: ("fail", "warn", "pass").index(c.outcome))
 
 
 def changes(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> list[Passage]:
     """What is new against the revision that the public read before; empty when there was none."""
-    unit.require(actor, DISCUSS, item)
+    require_talk(actor, unit, review, item)
     if review.base_version is None:
         return []
     old = unit.session.get(Revision, (item.id, review.base_version))

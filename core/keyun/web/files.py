@@ -157,12 +157,12 @@ def _describe(answer: Response, found: Attachment, item: Content) -> None:
     answer.headers["Content-Disposition"] = f"{place}; filename*=UTF-8''{quote(found.name)}"
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    if item.state != "published":
+    now, seconds = reading().now, KEPT_SECONDS
+    if item.state != "published" or (item.expires_at is not None and item.expires_at <= now):
         answer.headers["Cache-Control"] = "no-store"
         return
-    now, seconds = reading().now, KEPT_SECONDS
     if item.expires_at is not None:
-        seconds = max(0, min(seconds, int((item.expires_at - now).total_seconds())))
+        seconds = min(seconds, int((item.expires_at - now).total_seconds()))
     answer.headers["Cache-Control"] = f"public, max-age={seconds}"
 
 

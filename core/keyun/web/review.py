@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from keyun.access import Actor, requires
 from keyun.accounts import User, actor_for
 from keyun.content import Content
-from keyun.content.services import draft_of
+from keyun.content.services import draft_of, visible
 from keyun.errors import Forbidden, Invalid
 from keyun.files import attachments
 from keyun.forms import label
@@ -162,13 +162,16 @@ def _page(public_id: str, errors: Mapping[str, list[str]] | None = None) -> str:
     review, item = services.find_review(who, unit, public_id)
     judges = may_judge(who, unit, review, item)
     claimed = unit.session.get(User, review.reviewer_id) if review.reviewer_id is not None else None
+    # Whoever submitted a text of somebody else may talk of it, and sees its page and files no more.
+    readable = visible(who, unit, item)
     return render_template(
         "keyun/review/show.html",
         review=review,
         item=item,
         facts=_facts(item),
-        files=attachments(unit, [item]).get(item.id, []),
-        checks=services.checks(who, unit, item),
+        readable=readable,
+        files=attachments(unit, [item]).get(item.id, []) if readable else [],
+        checks=services.checks(who, unit, review, item),
         passages=services.changes(who, unit, review, item),
         remarks=services.conversation(who, unit, review, item),
         judges=judges,

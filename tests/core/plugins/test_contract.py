@@ -146,7 +146,7 @@ def spoil(home: Path) -> None:
     package = home / "keyun_seed_fair"
     edit(package / "plugin.toml", ('title = "种子集市"', 'title = "Seeds"'), ('title_en = "Seed fair"\n', ""))
     edit(package / "plugin.toml", ('summary = "种子集市：发布、查找和导入条目。"', 'extra = "seeds"'))
-    edit(package / "plugin.toml", ('api = ">=1.1,<2"', 'api = ">=1.0"'))
+    edit(package / "plugin.toml", ('api = ">=1.2,<2"', 'api = ">=1.0"'))
     (package / "__init__.py").write_text(CARELESS_INIT)
     (package / "py.typed").unlink()
     (package / "offered.py").write_text(OFFERED)

@@ -118,7 +118,7 @@ def test_the_reviewer_sees_the_worst_first_and_only_what_is_new(desk: Desk, auth
         review, item = find_review(reviewer, unit, number)
         review, item = review_of(reviewer, unit, item.public_id)
         passages = {p.label: p.lines for p in changes(reviewer, unit, review, item)}
-        outcomes = [c.outcome for c in checks(reviewer, unit, item)]
+        outcomes = [c.outcome for c in checks(reviewer, unit, review, item)]
     assert set(passages) == {"正文", "来源"}
     assert [[(r.kind, r.text) for r in line] for line in passages["正文"]] == [
         [("same", "…")],

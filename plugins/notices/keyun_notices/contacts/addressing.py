@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
+from pyroaring import BitMap
 
 from keyun.accounts import User
 from keyun.uow import UnitOfWork
+from keyun_notices.audience.expression import All, Expression, Not, parse
+from keyun_notices.audience.expression import Any as Any_
+from keyun_notices.audience.facts import Facts, holds
+from keyun_notices.audience.places import Settled
 from keyun_notices.contacts import bits
 from keyun_notices.contacts.models import ACTIVE, AddressedContact, Contact, ContactAudience
 from keyun_notices.contacts.regions import covered
+from keyun_notices.people.resident import attributes
+from keyun_notices.preferences.audience import REGION, regional
+from keyun_notices.publishing import frozen
 from keyun_notices.publishing.models import Notice, NoticeRegion
 from keyun_notices.publishing.places import outermost
 
@@ -26,29 +35,73 @@ def roots(unit: UnitOfWork, notice_id: int) -> list[str]:
     return outermost(codes.all())
 
 
-def without_account() -> sa.ColumnElement[bool]:
-    """The condition that no active account has the number of a contact: that person is addressed there."""
-    national = sa.func.substr(Contact.phone, PREFIX + 1)
-    return sa.and_(
-        *(~sa.exists().where(User.active.is_(True), User.phone == form) for form in (Contact.phone, national))
-    )
-
-
 def freeze_contacts(unit: UnitOfWork, notice: Notice) -> int:
     """Keep which contacts ``notice`` is addressed to; returns how many.
 
-    Part of publishing, in its transaction, once: the service that publishes has checked the permission.
-    Nobody is kept who withdrew, whose region lies outside, or who has an account with that number.
+    Part of publishing, in its transaction, once, after its accounts are frozen: the service that
+    publishes has checked the permission.
     """
     if not notice.contacts:
         return 0
-    there = unit.session.scalars(sa.select(Contact.region).distinct()).all()
-    where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
-    query = sa.select(Contact.id).where(Contact.state == ACTIVE, _within(where), without_account())
-    ids = unit.session.connection().scalars(query).all()
+    people = frozen.thaw(unit.session, [notice.id])
+    ids = chosen(unit, roots(unit, notice.id), notice.audience, people)
     count = bits.keep(unit.session, AddressedContact, notice.id, ids)
     unit.session.add(ContactAudience(notice_id=notice.id, addressed=count, erased=0))
     return count
+
+
+def chosen(
+    unit: UnitOfWork, codes: Sequence[str], audience: Mapping[str, Any], people: BitMap
+) -> Sequence[int]:
+    """The contacts of ``codes`` that ``audience`` speaks of, beside the accounts ``people``. Open: for services.
+
+    Only the region of a contact is known: an audience that asks for anything else has none. Nobody is
+    among them who withdrew, or whose number belongs to one of ``people``: he is told there. An account
+    that is not among them takes no SMS away.
+    """
+    if not regional(audience):
+        return []
+    there = unit.session.scalars(sa.select(Contact.region).distinct()).all()
+    inside = covered(unit.site.regions, there, codes, unit.today)
+    where = sa.and_(Contact.state == ACTIVE, _within(speaks_of(unit, audience, inside)))
+    told = _with_account(unit, where, people)
+    ids = unit.session.connection().scalars(sa.select(Contact.id).where(where))
+    return [number for number in ids if number not in told]
+
+
+def _with_account(unit: UnitOfWork, where: sa.ColumnElement[bool], people: BitMap) -> set[int]:
+    """The contacts that have the number of one of ``people``."""
+    national = sa.func.substr(Contact.phone, PREFIX + 1)
+    found: set[int] = set()
+    for form in (Contact.phone, national):
+        query = sa.select(Contact.id, User.id).join(User, User.phone == form).where(where)
+        found.update(contact for contact, user in unit.session.execute(query) if user in people)
+    return found
+
+
+def speaks_of(unit: UnitOfWork, audience: Mapping[str, Any], codes: Iterable[str]) -> list[str]:
+    """Those of ``codes`` in which somebody may meet ``audience``, when nothing but his region is known."""
+    settled = Settled(unit.site.regions, unit.today)
+    expression = parse(audience, attributes(unit.site))
+    return [code for code in codes if _possible(expression, code, settled)[0]]
+
+
+def _possible(expression: Expression, code: str, settled: Settled) -> tuple[bool, bool]:
+    """Whether ``expression`` may hold in the region ``code``, and whether it may not."""
+    match expression:
+        case All(parts):
+            found = [_possible(p, code, settled) for p in parts]
+            return all(yes for yes, _ in found), any(no for _, no in found)
+        case Any_(parts):
+            found = [_possible(p, code, settled) for p in parts]
+            return any(yes for yes, _ in found), all(no for _, no in found)
+        case Not(part):
+            yes, no = _possible(part, code, settled)
+            return no, yes
+    if expression.attribute != REGION:
+        return True, True
+    there = holds(expression, Facts(0, values={REGION: frozenset((code,))}), settled)
+    return there, not there
 
 
 def _within(regions: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from keyun.errors import Invalid
 from keyun.uow import UnitOfWork
 from keyun_notices.contacts import bits
-from keyun_notices.contacts.addressing import roots
+from keyun_notices.contacts.addressing import roots, speaks_of
 from keyun_notices.contacts.regions import covered
 from keyun_notices.publishing.models import Notice, NoticeRegion
 from keyun_notices.publishing.places import chain
@@ -22,14 +24,22 @@ def freeze_relays(unit: UnitOfWork, notice: Notice) -> int:
     """Keep which relays are asked to pass ``notice`` on; returns how many.
 
     Part of publishing, in its transaction, once: the service that publishes has checked the permission.
-    A relay is asked when its whole region lies inside the notice.
     """
     if not notice.relays:
         return 0
+    ids = chosen(unit, roots(unit, notice.id), notice.audience)
+    return bits.keep(unit.session, AddressedRelay, notice.id, ids)
+
+
+def chosen(unit: UnitOfWork, codes: Sequence[str], audience: Mapping[str, Any]) -> Sequence[int]:
+    """The relays whose whole region lies inside ``codes``, where ``audience`` may mean somebody.
+
+    Open: for services.
+    """
     there = unit.session.scalars(sa.select(Relay.region).distinct()).all()
-    where = covered(unit.site.regions, there, roots(unit, notice.id), unit.today)
+    where = speaks_of(unit, audience, covered(unit.site.regions, there, codes, unit.today))
     query = sa.select(Relay.id).where(Relay.active.is_(True), Relay.region.in_(where)).order_by(Relay.id)
-    return bits.keep(unit.session, AddressedRelay, notice.id, unit.session.scalars(query).all())
+    return unit.session.scalars(query).all()
 
 
 def asked(unit: UnitOfWork, notice_id: int) -> int:
@@ -38,11 +48,12 @@ def asked(unit: UnitOfWork, notice_id: int) -> int:
 
 
 def applies(unit: UnitOfWork, relay: Relay) -> sa.ColumnElement[bool]:
-    """The condition for notices that ``relay`` is to pass on now, also those older than itself."""
+    """The condition for notices that ``relay`` may have to pass on now, also those older than itself."""
     here = sa.select(NoticeRegion.notice_id).where(
         NoticeRegion.region.in_(chain(unit.site.regions, relay.region, unit.today))
     )
     return sa.and_(
+        sa.literal(relay.active),
         Notice.relays.is_(True),
         Notice.state == "published",
         Notice.starts_at <= unit.now,
@@ -54,7 +65,8 @@ def applies(unit: UnitOfWork, relay: Relay) -> sa.ColumnElement[bool]:
 def notices_for(unit: UnitOfWork, relay: Relay) -> Sequence[Notice]:
     """What ``relay`` is to pass on now, newest first. Open: whoever holds the relay may read it."""
     query = sa.select(Notice).where(applies(unit, relay))
-    return unit.session.scalars(query.order_by(Notice.id.desc()).limit(MOST_NOTICES)).all()
+    found = unit.session.scalars(query.order_by(Notice.id.desc()).limit(MOST_NOTICES))
+    return [n for n in found if _means(unit, relay, n)]
 
 
 def concerns(unit: UnitOfWork, relay: Relay, notice: Notice) -> bool:
@@ -62,7 +74,15 @@ def concerns(unit: UnitOfWork, relay: Relay, notice: Notice) -> bool:
     if bits.holds(unit.session, AddressedRelay, notice.id, relay.id):
         return True
     query = sa.select(Notice.id).where(Notice.id == notice.id, applies(unit, relay))
-    return unit.session.scalar(query) is not None
+    return unit.session.scalar(query) is not None and _means(unit, relay, notice)
+
+
+def _means(unit: UnitOfWork, relay: Relay, notice: Notice) -> bool:
+    """Whether ``notice`` may mean somebody where ``relay`` stands; what cannot be read any more may."""
+    try:
+        return bool(speaks_of(unit, notice.audience, [relay.region]))
+    except Invalid:
+        return True
 
 
 def follow(unit: UnitOfWork, note: Notice, ended: Sequence[int]) -> None:

@@ -208,6 +208,34 @@ def test_whoever_has_an_account_with_that_number_is_addressed_there_and_not_twic
     assert phones.addressed("n2") == [phones.of(1).id, phones.of(2).id]
 
 
+def test_a_number_of_an_account_that_is_not_addressed_is_told_as_the_contact_it_is(phones: Phones) -> None:
+    phones.join(1)
+    phones.push.person("an", phone=number(1), region=JIANYANG)
+    phones.push.publish("n1", regions=(DONGPO,), contacts=True)
+    assert phones.push.addressed("n1") == set()
+    assert phones.addressed("n1") == [phones.of(1).id], "he agreed to hear of this county"
+
+
+@pytest.mark.parametrize(
+    ("audience", "told"),
+    [
+        ({"all": []}, {1, 2}),
+        ({"attribute": "region", "within": [DONGPO]}, {1}),
+        ({"not": {"attribute": "region", "within": [DONGPO]}}, {2}),
+        ({"attribute": "region", "within": [JIANYANG]}, set()),
+        ({"attribute": "level", "is": 3}, set()),
+        ({"any": [{"attribute": "region", "within": [DONGPO]}, {"attribute": "level", "is": 3}]}, set()),
+    ],
+)
+def test_a_contact_gets_what_is_for_his_region_and_nothing_that_asks_for_more(
+    phones: Phones, audience: dict[str, Any], told: set[int]
+) -> None:
+    phones.join(1)
+    phones.join(2, region=DANLENG)
+    phones.push.publish("n1", audience=audience, contacts=True)
+    assert phones.addressed("n1") == sorted(phones.of(n).id for n in told)
+
+
 def test_the_frozen_audience_stays_when_people_move_join_or_leave(phones: Phones) -> None:
     phones.join(1, 2)
     phones.push.publish("n1", regions=(DONGPO,), contacts=True)

@@ -34,6 +34,25 @@ def test_relays_that_lie_whole_inside_the_notice_are_asked(relays: Relays) -> No
     assert relays.tasks("jian") == []
 
 
+def test_a_relay_is_asked_where_the_audience_may_mean_somebody(relays: Relays) -> None:
+    relays.add("dong")
+    relays.add("dan", DANLENG)
+    here = {"attribute": "region", "within": [DONGPO]}
+    skilled = {"attribute": "level", "is": 3}
+    for ikey, audience in (
+        ("region", here),
+        ("both", {"all": [here, skilled]}),
+        ("without", {"not": {"any": [here, skilled]}}),
+        ("skilled", skilled),
+    ):
+        relays.push.publish(ikey, audience=audience, relays=True)
+    assert [relays.asked(k) for k in ("region", "both", "without")] == [{"dong"}, {"dong"}, {"dan"}]
+    assert relays.asked("skilled") == {"dong", "dan"}
+    assert relays.tasks("dan") == ["skilled", "without"]
+    with pytest.raises(NotFound):
+        relays.say("dan", "region", 5)
+
+
 def test_a_relay_set_up_later_reads_what_is_active_and_was_not_asked(relays: Relays) -> None:
     relays.push.publish("n1", regions=(MEISHAN,), relays=True)
     relays.add("late", DANLENG)
