@@ -99,9 +99,7 @@ class ReviewRuleSchema(Schema):
     #: After how many hours a review counts as overdue.
     deadline_hours = fields.Integer(load_default=48, validate=validate.Range(1, 8760))
     #: Only reviewers with this role for the region (and administrators); empty means all of them.
-    reviewers = fields.String(
-        load_default="", validate=validate.OneOf(["", "reviewer", "staff", "admin"])
-    )
+    reviewers = fields.String(load_default="", validate=validate.OneOf(["", "reviewer", "staff", "admin"]))
 
 
 class ContentSchema(Schema):

@@ -28,5 +28,5 @@ def leave(unit: UnitOfWork, user_id: int) -> None:
         unit.record("content.withdrawn", kind, number, system())
     gone = sa.update(TABLE).where(public)
     unit.session.execute(gone.values(state="withdrawn", version=TABLE.c.version + 1, changed_at=unit.now))
-    # After the items, like everybody: who takes them the other way round waits for a reviewer who waits for him.
+    # Items before their reviews, as everybody takes them, so that nobody waits in a circle.
     end(system(), unit, [number for number, _kind in items])

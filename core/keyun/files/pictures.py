@@ -6,6 +6,7 @@ Pillow comes with the extra ``images``; without it, pictures are refused with th
 from __future__ import annotations
 
 import importlib.util
+import re
 import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 KEPT = 4000
 SIZES = {"web": 1600, "thumb": 320}
 QUALITY = 85
+#: A progressive JPEG has about ten scans. Each goes over all pixels, so some kilobytes of empty ones take hours.
+MOST_SCANS = 100
+#: Any marker but those that belong to the pixels: a stuffed zero, a restart.
+MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 COMMAND = "pip install 'keyun[images]'"
 BROKEN = "图片打不开或不完整，请换一张。 (The picture is broken or cut off; choose another one.)"
 
@@ -47,6 +52,8 @@ def clean(runtime: Runtime, file: IO[bytes], target: IO[bytes], kind: str, most_
     if not available():
         message = f"本站还不能处理图片，请管理员运行 {COMMAND}。 (Pictures need {COMMAND}.)"
         raise Invalid(message, {"file": [message]})
+    if kind == "image/jpeg" and _scans(file) > MOST_SCANS:
+        raise Invalid(BROKEN, {"file": [BROKEN]})
     with _decoder(runtime):
         return _write(_opened(file, kind, most_pixels), target, kind, KEPT)
 
@@ -55,6 +62,17 @@ def shrink(runtime: Runtime, file: IO[bytes], target: IO[bytes], kind: str, name
     """Write the picture of a kept file to ``target`` in the size ``name``."""
     with _decoder(runtime):
         return _write(_opened(file, kind, KEPT * KEPT), target, kind, SIZES[name])
+
+
+def _scans(file: IO[bytes]) -> int:
+    """How many scans the JPEG in ``file`` has, found as a decoder does: from marker to marker (ITU T.81, B.1)."""
+    file.seek(0)
+    data, place, count = file.read(), 2, 0
+    while (found := MARKER.search(data, place)) and found[1] != b"\xd9":
+        count += found[1] == b"\xda"
+        # What belongs to a marker is skipped, so that a thumbnail in it does not count.
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return count
 
 
 def _decoder(runtime: Runtime) -> threading.Lock:

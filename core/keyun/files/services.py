@@ -9,7 +9,7 @@ from sqlalchemy.orm import joinedload
 
 from keyun.access import Actor
 from keyun.content.models import Content
-from keyun.content.services import change, visible
+from keyun.content.services import change, visible, whole
 from keyun.errors import Conflict, Invalid, NotFound
 from keyun.files.models import MAX_ALT, MAX_CREDIT, Attachment, StoredFile
 from keyun.files.receiving import Received, keep
@@ -84,12 +84,11 @@ def find_attachment(actor: Actor, unit: UnitOfWork, public_id: str) -> tuple[Att
 
     :raises NotFound: when there is none, or it is not for this actor: both look the same.
     """
-    query = sa.select(Attachment).where(Attachment.public_id == public_id)
-    found = unit.session.scalars(query).first()
-    item = unit.session.get(Content, found.content_id) if found is not None else None
-    if found is None or item is None or not visible(actor, unit, item):
+    query = sa.select(Attachment, Content).join(Content, Content.id == Attachment.content_id)
+    row = unit.session.execute(query.where(Attachment.public_id == public_id, whole(unit))).first()
+    if row is None or not visible(actor, unit, row[1]):
         raise NotFound(MISSING)
-    return found, item
+    return row[0], row[1]
 
 
 def attachments(unit: UnitOfWork, items: Iterable[Content]) -> Mapping[int, Sequence[Attachment]]:

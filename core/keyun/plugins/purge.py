@@ -149,12 +149,19 @@ def _beside(items: sa.Select[Any]) -> dict[str, sa.Select[Any]]:
     """Reviews and attachments of ``items``, which go with them."""
     review, attachment = Review.__table__, Attachment.__table__
     reviews = sa.select(review.c.id).where(review.c.content_id.in_(items))
-    queries = {
-        t.name: sa.select(t).where(t.c.content_id.in_(items)).order_by(t.c.id) for t in (review, attachment)
+    verdict, comment = ReviewVerdict.__table__, ReviewComment.__table__
+    return {
+        "core_review": sa.select(review).where(review.c.content_id.in_(items)).order_by(review.c.id),
+        "core_review_verdict": sa.select(verdict)
+        .where(verdict.c.review_id.in_(reviews))
+        .order_by(verdict.c.id),
+        "core_review_comment": sa.select(comment)
+        .where(comment.c.review_id.in_(reviews))
+        .order_by(comment.c.id),
+        "core_attachment": sa.select(attachment)
+        .where(attachment.c.content_id.in_(items))
+        .order_by(attachment.c.id),
     }
-    for table in (ReviewVerdict.__table__, ReviewComment.__table__):
-        queries[table.name] = sa.select(table).where(table.c.review_id.in_(reviews)).order_by(table.c.id)
-    return queries
 
 
 def _named(column: Any, owned: Belongings) -> sa.ColumnElement[bool]:

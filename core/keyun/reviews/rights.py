@@ -57,7 +57,7 @@ def require_judge(actor: Actor, unit: UnitOfWork, review: Review, item: Content)
 
 
 def may_talk(actor: Actor, unit: UnitOfWork, review: Review, item: Content) -> bool:
-    """Whether ``actor`` may read the review and talk in it: reviewers, owners, and whoever submitted the text."""
+    """Whether ``actor`` may read the review and talk in it: reviewers, owners, and who submitted the text."""
     asked = actor.is_user and actor.user_id == review.asked_by_id
     return asked or unit.site.access.allows(actor, DISCUSS, item)
 

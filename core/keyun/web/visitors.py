@@ -19,6 +19,7 @@ PROGRAM = re.compile(
 PHONE = re.compile(r"Mobi|Android|iPhone|iPad|HarmonyOS", re.I)
 WECHAT = re.compile("MicroMessenger", re.I)
 SALT_BYTES = 16
+ONE_DAY = dt.timedelta(days=1)
 
 
 def agent_of(user_agent: str, purpose: str = "") -> str:
@@ -64,20 +65,22 @@ class Visitors:
 
     def _of(self, day: dt.date) -> bytes:
         with self._lock:
-            if day != self._day:
+            # A request that began right before midnight takes the salt of the new day: it changes once.
+            if self._day not in (day, day + ONE_DAY):
                 self._salt = self._shared(day)
                 self._day = day
             return self._salt
 
     def _shared(self, day: dt.date) -> bytes:
-        """The salt that stands in the file for ``day``; a new one when it holds another day's."""
+        """The salt that stands in the file for ``day`` or the next; a new one when it holds another day's."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as f:
             fcntl.flock(f, fcntl.LOCK_EX)
             mark = day.isoformat().encode()
             held = f.read()
-            if len(held) == len(mark) + SALT_BYTES and held.startswith(mark):
+            known = (mark, (day + ONE_DAY).isoformat().encode())
+            if len(held) == len(mark) + SALT_BYTES and held.startswith(known):
                 return held[len(mark) :]
             salt = secrets.token_bytes(SALT_BYTES)
             f.seek(0)

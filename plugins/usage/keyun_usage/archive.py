@@ -65,11 +65,11 @@ def read(path: Path) -> Batch:
     """
     data = path.read_bytes()
     if len(data) < HEAD.size:
-        raise Damaged(f"{path} is torn; restore it from the backup")
+        raise Damaged(f"{path} 不完整，请从备份恢复。 (Torn; restore it from the backup.)")
     mark, length, checksum, count, size = HEAD.unpack_from(data)
     packed = memoryview(data)[HEAD.size + length :]
     if mark != MARK or len(packed) != size or zlib.crc32(packed) != checksum:
-        raise Damaged(f"{path} is damaged; restore it from the backup")
+        raise Damaged(f"{path} 已损坏，请从备份恢复。 (Damaged; restore it from the backup.)")
     words = {int(n): w for n, w in json.loads(data[HEAD.size : HEAD.size + length]).items()}
     planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(DTYPE.itemsize, count)
     return Batch(np.ascontiguousarray(planes.T).view(DTYPE).reshape(count), words)

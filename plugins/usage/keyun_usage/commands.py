@@ -122,7 +122,10 @@ def verify(console: Console, as_json: bool) -> None:
         for text in (*done.left_out, *done.wrong[:50]):
             click.echo(text)
     if done.wrong:
-        raise Invalid(f"{len(done.wrong)} figures differ from raw records; see `keyun usage recount --help`")
+        raise Invalid(
+            f"{len(done.wrong)} 个数字与原始记录不符，可用 `keyun usage recount` 重算。"
+            f" ({len(done.wrong)} figures differ from raw records; `keyun usage recount` repairs them.)"
+        )
 
 
 @click.command("import")

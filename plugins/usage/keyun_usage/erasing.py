@@ -123,6 +123,7 @@ def _records(unit: UnitOfWork, user_id: int) -> Iterator[dict[str, object]]:
                 "item": int(r["item"]),
                 "type": batch.words.get(int(r["subject"]), ""),
                 "channel": batch.words.get(int(r["channel"]), ""),
+                "agent": batch.words.get(int(r["agent"]), ""),
             }
         if len(mine) > left:
             yield {"note": f"只列出前 {MOST_EXPORTED} 条。 (Only the first {MOST_EXPORTED} are listed.)"}

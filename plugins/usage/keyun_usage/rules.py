@@ -125,6 +125,7 @@ def judged(rule: Rule, batch: Batch) -> Array:
     :raises ValueError: when they are not one small number for each record.
     """
     verdicts = np.asarray(rule.judge(batch))
-    if verdicts.shape != (len(batch),) or (len(batch) and int(verdicts.max()) > len(rule.reasons)):
+    known = verdicts.shape == (len(batch),) and np.isin(verdicts, range(len(rule.reasons) + 1)).all()
+    if not known:
         raise ValueError(f"rule {rule.id} must give a number from 0 to {len(rule.reasons)} for each record")
     return verdicts.astype(np.uint8, copy=False)

@@ -300,19 +300,27 @@ def _add_people(unit: UnitOfWork, made: Report) -> None:
     """Unite the bitmaps of all months that the period touches, for the whole and for each place below."""
     first, last = as_number(made.start) // 100, as_number(made.end) // 100
     here = Codes.of(unit, made.region)
-    rows = people_rows(unit, here, first, last)
     gone = storing.bitmap(folding.forgotten(unit))
-    below: dict[str, list[BitMap]] = {}
-    for region, _rule, _removed, bits in rows:
-        below.setdefault(here.child(region), []).append(BitMap.deserialize(bits))
-    united = {child: BitMap.union(*sets) - gone for child, sets in below.items()}
+    united: dict[str, BitMap] = {}
+    used, removed = set[int](), 0
+    # Year by year: the bitmaps of ten years would not fit into a web process.
+    for year in range(first // 100, last // 100 + 1):
+        below: dict[str, list[BitMap]] = {}
+        for region, rule, left, bits in people_rows(
+            unit, here, max(first, year * 100), min(last, year * 100 + 99)
+        ):
+            below.setdefault(here.child(region), []).append(BitMap.deserialize(bits))
+            used.add(rule)
+            removed += left
+        for child, sets in below.items():
+            united[child] = BitMap.union(united.get(child, BitMap()), *sets) - gone
     for child, people in united.items():
         times, _ = made.by_place.get(child, (Times(), 0))
         made.by_place[child] = (times, len(people))
     words = storing.texts(unit.session)
-    names = sorted({words.get(rule, "?") for _, rule, _, _ in rows})
+    names = sorted(words.get(rule, "?") for rule in used)
     count = len(BitMap.union(*united.values())) if united else 0
-    made.distinct = Distinct(first, last, count, sum(r for _, _, r, _ in rows), tuple(names))
+    made.distinct = Distinct(first, last, count, removed, tuple(names))
 
 
 def distinct(actor: Actor, unit: UnitOfWork, region: str, first: int, last: int) -> Distinct:

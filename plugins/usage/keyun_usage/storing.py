@@ -36,6 +36,8 @@ class Merge:
     rule: str
     version: int
     bits: bytes
+    #: How many were taken out of a row that this one replaces.
+    removed: int = 0
 
 
 def insert_once(session: Session, model: Any, **values: Any) -> bool:
@@ -224,7 +226,7 @@ def put_people(session: Session, found: Sequence[Merge]) -> None:
             written = done.rowcount == 1
         else:
             key = {"month": m.month, "region": m.region, "rule": word[m.rule]}
-            written = insert_once(session, People, **key, version=1, removed=0, bits=m.bits)
+            written = insert_once(session, People, **key, version=1, removed=m.removed, bits=m.bits)
         if not written:
             raise Conflict(BUSY)
 

@@ -177,9 +177,14 @@ def _replace_day(unit: UnitOfWork, day: int, rule: Rule, rows: Sequence[Row]) ->
 
 
 def _replace_month(unit: UnitOfWork, month: int, rule: Rule, found: dict[int, BitMap]) -> None:
+    number = storing.numbers(unit.session, [rule.id]).get(rule.id, -1)
+    held = sa.select(People.region, People.removed).where(People.month == month, People.rule == number)
+    # Raw records do not tell any more who has left; what this rule said before does.
+    removed = {region: n for region, n in unit.session.execute(held) if n}
     unit.session.execute(sa.delete(People).where(People.month == month, _own(People.rule)))
     new = [
-        storing.Merge(month, region, rule.id, 0, bits.serialize()) for region, bits in sorted(found.items())
+        storing.Merge(month, r, rule.id, 0, found.get(r, BitMap()).serialize(), removed.get(r, 0))
+        for r in sorted(found.keys() | removed.keys())
     ]
     storing.put_people(unit.session, new)
 

@@ -8,6 +8,7 @@ import json
 import struct
 import zlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -101,6 +102,24 @@ class Endless:
     def read(self, size: int = -1, /) -> bytes:
         self.given += size
         return b"\xff\xd8\xff" + b"\0" * (size - 3)
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = picture(size=(600, 400), progressive=True)
+    assert shelf.bring(usual).file.width == 600
+    monkeypatch.setattr(pictures_module, "_write", Mock(side_effect=AssertionError("it is decoded")))
+    body, end = usual[:-2], usual[-2:]
+    scan = body[body.rindex(b"\xff\xda") :]
+    with pytest.raises(Invalid, match="不完整"):
+        receive(shelf.site, io.BytesIO(body + 200 * scan + end), "a.jpg")
+
+
+def test_a_preview_within_a_jpeg_is_no_scan_of_it(shelf: Shelf) -> None:
+    usual = picture()
+    preview = b"\xff\xe2" + (60_002).to_bytes(2, "big") + b"\xff\xda" * 30_000
+    assert shelf.bring(usual[:2] + preview + usual[2:] + b"\xff\xda" * 999).file.width == 60
 
 
 def test_too_much_is_refused_while_it_is_read(shelf: Shelf) -> None:
@@ -355,6 +374,35 @@ def test_verify_and_doctor_find_what_is_missing_or_damaged(shelf: Shelf) -> None
     ]
     code, text = run(shelf, "doctor", "--json")
     assert any("of content are missing" in p for c in json.loads(text)["checks"] for p in c["problems"])
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_upload_that_broke_off_is_no_damage(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store(shelf.site.runtime), "put", Mock(side_effect=OSError("the disk is full")))
+    with pytest.raises(OSError, match="full"):
+        receive(shelf.site, io.BytesIO(PDF), "a.pdf")
+    code, text = run(shelf, "files", "verify", "--json")
+    assert code == 0 and json.loads(text)["files"] == 0
+    assert "of content are missing" not in run(shelf, "doctor", "--json")[1]
+
+
+def test_the_same_words_again_change_nothing(shelf: Shelf) -> None:
+    found = shelf.bring(picture(), alt="一片黄叶", credit="演示")
+    with shelf.site.writing() as unit:
+        before = find(shelf.editor, unit, Content, shelf.item).version
+        again, item = find_attachment(shelf.editor, unit, found.public_id)
+        describe(shelf.editor, unit, again, alt=" 一片黄叶 ", credit="演示")
+        assert item.version == before
+        describe(shelf.editor, unit, again, alt="两片黄叶", credit="演示")
+        assert item.version > before
+
+
+def test_a_file_of_an_item_that_nobody_has_taken_over_is_not_found(shelf: Shelf) -> None:
+    found = shelf.bring(PDF, alt="")
+    with shelf.site.writing() as unit:
+        unit.session.execute(sa.text("DELETE FROM popsci_article"))
+    with shelf.site.reading() as unit, pytest.raises(NotFound):
+        find_attachment(shelf.editor, unit, found.public_id)
 
 
 def test_the_job_says_what_it_lacks(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

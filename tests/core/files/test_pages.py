@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import re
 from typing import Any
@@ -16,6 +17,7 @@ from keyun.accounts import User, create_token
 from keyun.content import Content, find, withdraw
 from keyun.files.store import store
 from keyun.testing import Browser, browse, make_user
+from keyun.testing.clock import Clock
 from keyun.testing.makers import MakeApp
 from tests.core.files.conftest import PDF, Shelf, picture
 
@@ -79,6 +81,16 @@ def test_a_file_is_seen_like_its_item(app: Flask, editor: Browser, shelf: Shelf)
     assert browse(app).get(address).status_code == 404
     answer = editor.get(address)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+
+
+def test_no_cache_keeps_what_has_run_out(editor: Browser, shelf: Shelf, clock: Clock) -> None:
+    upload(editor, shelf, PDF, alt="")
+    address = f"/files/{shelf.files()[0].public_id}"
+    with shelf.site.writing() as unit:
+        find(system(), unit, Content, shelf.item).expires_at = clock.now + dt.timedelta(hours=1)
+    assert editor.get(address).headers["Cache-Control"] == "public, max-age=3600"
+    clock.now += dt.timedelta(hours=1)
+    assert editor.get(address).headers["Cache-Control"] == "no-store"
 
 
 def test_a_refused_file_is_told_beside_its_field(editor: Browser, shelf: Shelf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import textwrap
 from collections.abc import Callable
@@ -14,12 +15,15 @@ from click.testing import CliRunner, Result
 
 from keyun import config
 from keyun.access import system
+from keyun.accounts import actor_for
 from keyun.cli import cli
-from keyun.content import Content, create, publish
+from keyun.content import Content, change, create, publish, release
 from keyun.db import make_engine
+from keyun.files import attach, receive
 from keyun.migrate import Migrator
 from keyun.plugins import purge, state
 from keyun.plugins.manager import Installation
+from keyun.reviews.services import comment, review_of
 from keyun.runtime import Runtime
 from keyun.site import Site
 from keyun.testing import MakeInstance, make_user
@@ -151,6 +155,38 @@ def test_everything_goes_after_everything_was_exported(operator: Operator) -> No
     assert operator.rows("SELECT login FROM core_user") == [("somebody",)]
     assert operator.rows("SELECT count(*) FROM core_event")[0][0] == events + 1, "the log is only added to"
     assert {"core_content", "alembic_version_marketplace"} <= operator.tables()
+
+
+def test_reviews_and_attachments_of_its_items_are_exported_too(operator: Operator) -> None:
+    runtime = Runtime.open(operator.instance, {})
+    site = Site.open(runtime)
+    received = receive(site, io.BytesIO(b"%PDF-1.4\n%%EOF\n"), "a.pdf")
+    with site.writing() as unit:
+        author, reviewer = (
+            actor_for(make_user(unit, login, level=2, roles=[(role, "511400")]))
+            for login, role in (("author", "editor"), ("rita", "reviewer"))
+        )
+        of_type = sa.and_(Content.type == "popsci.article", Content.state == "draft")
+        item = unit.session.scalars(sa.select(Content).where(of_type)).first()
+        assert item is not None
+        item.owner_id = author.user_id
+        change(author, unit, item, {"category": "health"})
+        attach(author, unit, item, received)
+        publish(author, unit, item)
+        review, _item = review_of(author, unit, item.public_id)
+        comment(author, unit, review, "请尽快")
+        release(reviewer, unit, item)
+    runtime.close()
+    operator.enabled("marketplace")
+    done = operator.purge("popsci")
+    assert done.exit_code == 0, done.output
+    dump = operator.export("popsci")
+    assert [r["state"] for r in dump["core_review"]] == ["approved"]
+    assert [r["text"] for r in dump["core_review_comment"]] == ["请尽快"]
+    assert [r["kind"] for r in dump["core_review_verdict"]] == ["approve"]
+    assert [(r["name"], r["digest"]) for r in dump["core_attachment"]] == [("a.pdf", received.digest)]
+    for table in ("core_review", "core_review_comment", "core_review_verdict", "core_attachment"):
+        assert operator.rows(f"SELECT * FROM {table}") == []
 
 
 def test_purging_twice_is_no_error_and_the_plugin_can_come_back_empty(operator: Operator) -> None:

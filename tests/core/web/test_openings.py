@@ -143,6 +143,17 @@ def test_a_visitor_is_known_for_a_day_by_every_process_and_by_nobody_tomorrow(tm
     assert Visitors(path).pseudonym(day, "192.0.2.1", CHROME) != known
 
 
+def test_a_request_from_right_before_midnight_does_not_change_the_salt_of_the_new_day(tmp_path: Path) -> None:
+    path, day = tmp_path / "salt", dt.date(2026, 11, 24)
+    one, other = Visitors(path), Visitors(path)
+    known = one.pseudonym(day + dt.timedelta(days=1), "192.0.2.1", CHROME)
+    for late in (one, other):
+        late.pseudonym(day, "192.0.2.1", CHROME)
+    for again in (one, other, Visitors(path)):
+        assert again.pseudonym(day + dt.timedelta(days=1), "192.0.2.1", CHROME) == known
+    assert one.pseudonym(day + dt.timedelta(days=2), "192.0.2.1", CHROME) != known
+
+
 @pytest.mark.parametrize(
     ("said", "kind", "channel"),
     [

@@ -64,6 +64,15 @@ def test_people_of_several_months_and_places_count_once(year: Usage) -> None:
     assert made.anonymous_share == pytest.approx(1 / 7)
 
 
+def test_people_count_once_over_the_turn_of_a_year(usage: Usage) -> None:
+    january = NOON + 40 * DAY
+    usage.write(Use(1), Use(2), Use(1, at=january), Use(3, DONGPO, at=january))
+    usage.fold()
+    made = usage.report(start=NOON.date(), end=january.date())
+    assert (made.distinct.people, made.distinct.last_month) == (3, 202701)
+    assert usage.report(start=january.date(), end=january.date()).distinct.people == 2
+
+
 def test_a_city_is_the_sum_of_its_counties_and_no_more(year: Usage) -> None:
     made = year.report("511400", dt.date(2026, 9, 1), dt.date(2026, 9, 30))
     assert (made.total.counted, made.distinct.people) == (2, 2)

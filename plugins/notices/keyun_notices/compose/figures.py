@@ -30,12 +30,14 @@ def row(actor: Actor, unit: UnitOfWork, notice: Notice) -> dict[str, Any]:
         "expires_at": notice.expires_at.isoformat() if notice.expires_at else "",
         "accounts_addressed": found.accounts.addressed.people,
         "accounts_erased": found.accounts.erased,
-        "accounts_handed_over": _handed(found.accounts.channels),
+        "accounts_letters_handed_over": _handed(found.accounts.channels),
         "accounts_shown": found.accounts.shown.people,
         "accounts_opened": found.accounts.opened.people,
         "accounts_confirmed": found.accounts.confirmed.people,
         "contacts_addressed": found.contacts.addressed.people,
-        "contacts_handed_over": _handed(found.contacts.channels),
+        "contacts_erased": found.contacts.erased,
+        "contacts_letters_handed_over": _handed(found.contacts.channels),
+        "contacts_confirmed": found.contacts.confirmed.people,
         "relays_asked": found.relays.asked,
         "relays_handed_over": found.relays.told,
         "relays_confirmed": found.relays.confirmed,
@@ -46,5 +48,5 @@ def row(actor: Actor, unit: UnitOfWork, notice: Notice) -> dict[str, Any]:
 
 
 def _handed(channels: Sequence[Channel]) -> int:
-    """Letters that a provider took; somebody with two channels counts twice."""
+    """Letters that a provider took, not people: somebody with two channels has two."""
     return sum(c.handed_over.people for c in channels)

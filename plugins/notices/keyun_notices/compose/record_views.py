@@ -15,9 +15,11 @@ from werkzeug.wrappers import Response
 
 from keyun.access import requires
 from keyun.errors import Invalid
-from keyun.web.context import actor, reading, writing
+from keyun.web.context import actor, reading, site, writing
 from keyun_notices.compose import figures as counting
 from keyun_notices.compose import records
+from keyun_notices.outbox.directory import channels
+from keyun_notices.pieces import language
 from keyun_notices.publishing.services import READ
 from keyun_notices.reach.services import reach
 
@@ -76,9 +78,16 @@ def _record(public_id: str, errors: Mapping[str, list[str]] | None = None, reaso
         record=found,
         notice=found.notice,
         reach=reach(actor(), reading(), found.notice),
+        channel_titles=_channel_titles(),
         errors=errors or {},
         reason=reason,
     )
+
+
+def _channel_titles() -> dict[str, str]:
+    """What the channels are called in the language of the page."""
+    english = language() == "en"
+    return {n: c.title_en if english else c.title for n, c in channels(site()).items()}
 
 
 def _file(rows: Sequence[Mapping[str, Any]], form: str, name: str) -> Response:

@@ -16,6 +16,7 @@ from keyun_notices.compose.carried import Carried, new_key, sign, unsign
 from keyun_notices.compose.dryrun import COUNT, SEND, matching
 from keyun_notices.compose.places import Group, groups, usual
 from keyun_notices.compose.schemas import Message, local, message
+from keyun_notices.contacts import addressing as contacts
 from keyun_notices.outbox import directory
 from keyun_notices.preferences.audience import regional
 from keyun_notices.preferences.fanout import plan
@@ -23,7 +24,9 @@ from keyun_notices.preferences.topics import Topic, topics
 from keyun_notices.publishing.draft import MOST_ATTACHMENTS, Draft, Kept
 from keyun_notices.publishing.files import MOST_BYTES, keep
 from keyun_notices.publishing.models import Notice, NoticeRegion
+from keyun_notices.publishing.places import known, outermost
 from keyun_notices.publishing.services import publish, sent
+from keyun_notices.relays import addressing as relays
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage
@@ -168,6 +171,28 @@ def channels(actor: Actor, unit: UnitOfWork, carried: Carried, said: Message) ->
     found = plan(unit, people, said.topic, known, life=said.life, personal=personal)
     reached = [Reached(c.title, c.title_en, len(found.at_once.get(name, ()))) for name, c in known.items()]
     return [*reached, Reached("每日或每周摘要", "Daily or weekly digest", len(found.digest))]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Whom the notice would reach without an account; None when the sender does not ask for it."""
+
+    contacts: int | None
+    relays: int | None
+
+
+def beside(actor: Actor, unit: UnitOfWork, carried: Carried, said: Message) -> Beside:
+    """How many contacts would be told now, and how many relays asked.
+
+    :raises Forbidden: when ``actor`` may not count.
+    :raises Invalid: when the scope is not his, or the audience is none.
+    """
+    people = matching(actor, unit, carried.scope, carried.audience)
+    codes = outermost(known(unit.site.regions, carried.scope, unit.today))
+    return Beside(
+        len(contacts.chosen(unit, codes, carried.audience, people)) if said.contacts else None,
+        len(relays.chosen(unit, codes, carried.audience)) if said.relays else None,
+    )
 
 
 def keep_files(

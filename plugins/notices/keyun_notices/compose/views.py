@@ -258,6 +258,7 @@ def _confirm_page(carried: Carried, error: KeyunError | None = None) -> str:
         taken=taken,
         tried=_tried(carried),
         channels=services.channels(actor(), reading(), carried, message),
+        beside=services.beside(actor(), reading(), carried, message),
         kept=services.files_of(reading(), carried),
     )
 

@@ -91,6 +91,8 @@ def export(console: Console, phone: str, file: Path) -> None:
     with console.site.reading() as unit:
         found = services.held(system(), unit, phone)
     file.touch(mode=0o600)
+    # A file that was there keeps its rights otherwise.
+    file.chmod(0o600)
     file.write_text(json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8")
     console.progress(f"written to {file}; it holds personal data: hand it over and delete it")
 

@@ -10,8 +10,10 @@ from keyun.web.context import site
 
 
 def qr(address: str) -> Markup:
-    """``address`` as an inline SVG; error correction M survives a crease."""
-    return Markup(segno.make(address, error="m").svg_inline(scale=5, border=4, svgclass="qr", lineclass=None))
+    """``address`` as an inline SVG as large as the style sheet says; error correction M survives a crease."""
+    code = segno.make(address, error="m")
+    # Without a size of its own it has a view box, and fills what it is given on screen and on paper.
+    return Markup(code.svg_inline(border=4, omitsize=True, svgclass="qr", lineclass=None))
 
 
 def absolute(path: str) -> str:

@@ -37,6 +37,7 @@ def blueprint(name: str) -> Blueprint:
         ("/contacts/<uuid:public_id>/withdraw", "withdraw", withdraw, ("POST",)),
         ("/join", "join", join, ("GET", "POST")),
         ("/join/code", "code", code, ("GET", "POST")),
+        ("/join/done", "joined", joined, ("GET",)),
     )
     for rule, endpoint, view, methods in routes:
         pages.add_url_rule(rule, endpoint, view, methods=methods)
@@ -127,7 +128,14 @@ def code() -> Answer:
     if contact is None:
         errors = {"code": [WRONG_CODE]}
         return render_template("notices/contacts/code.html", ticket=ticket, errors=errors), 422
-    return render_template("notices/contacts/joined.html", region=contact.region)
+    # To an address of its own: whoever looks at the page again does not send the used code again.
+    return redirect(url_for(".joined", region=contact.region), 303)
+
+
+@public
+def joined() -> str:
+    """Say that it is done; it knows nothing of anybody."""
+    return render_template("notices/contacts/joined.html", region=region_asked())
 
 
 def _join(values: dict[str, Any], errors: dict[str, list[str]], message: str = "") -> str:

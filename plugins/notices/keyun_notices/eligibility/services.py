@@ -34,6 +34,7 @@ EDIT, READ = "notices.call.edit", "notices.call.read"
 #: So many open calls are judged for one person.
 MOST_OPEN = 200
 TOPICS = {"award": "awards", "policy": "policies", "project": "awards"}
+NO_DRAFT = "已经发布或撤回，不能再修改或再次发布。 (It is published or withdrawn; only drafts change.)"
 CHANGED = "这条内容刚被别人改过，请刷新后再试。 (Somebody else changed it; reload and try again.)"
 
 
@@ -69,6 +70,7 @@ def change(
     unit.require(actor, EDIT, Place(call.region))
     values = _values(unit, data)
     unit.require(actor, EDIT, Place(values["region"]))
+    _still_draft(call)
     seen = call.version if version is None else version
     _move(unit, call, seen, "draft", **values)
     unit.record("call.changed", "call", call.id, actor)
@@ -86,6 +88,7 @@ def publish(
     :raises Invalid: when nobody is eligible, or it has closed already.
     """
     unit.require(actor, EDIT, Place(call.region))
+    _still_draft(call)
     if call.closes_at is not None and call.closes_at <= unit.now:
         raise _refused("closes_at", "截止时间已过。 (It has closed already.)")
     counted = len(resident(unit.site).matching(unit, within(unit, call)))
@@ -259,6 +262,15 @@ def _values(unit: UnitOfWork, data: Mapping[str, Any]) -> dict[str, Any]:
     # Also tells an unknown region code inside the expression, which only the table knows.
     meets(expression, Facts(0), unit.site.regions, unit.today)
     return values | {"audience": dump(expression)}
+
+
+def _still_draft(call: Call) -> None:
+    """Say what is wrong in words; whether it is so, :func:`_move` decides.
+
+    :raises Conflict: when it is no draft any more.
+    """
+    if call.state != "draft":
+        raise Conflict(NO_DRAFT)
 
 
 def _move(unit: UnitOfWork, call: Call, version: int, was: str, **values: Any) -> None:

@@ -29,7 +29,7 @@ Answer = str | Response | tuple[str, int]
 def blueprint(name: str) -> Blueprint:
     """The pages of the part ``eligibility`` of the slot ``name``."""
     pages = Blueprint(f"{name}-eligibility", __name__)
-    pages.context_processor(pieces.helpers)
+    pages.context_processor(lambda: {**pieces.helpers(), "until": _until, "now": reading().now})
     routes: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
         ("/calls", "calls", calls, ("GET",)),
         ("/calls/<uuid:public_id>", "call", call, ("GET",)),
@@ -182,6 +182,14 @@ def _shown(call: Call) -> dict[str, Any]:
         "opens_on": _day(call.opens_at, 0),
         "closes_on": _day(call.closes_at, 1),
     }
+
+
+def _until(moment: dt.datetime) -> str:
+    """The end of a call for people: a day counts to its midnight, which is 24:00 of that day."""
+    there = moment.astimezone(site().timezone)
+    if there.time() == dt.time():
+        return f"{there.date() - dt.timedelta(days=1)} 24:00"
+    return f"{there:%Y-%m-%d %H:%M}"
 
 
 def _day(moment: dt.datetime | None, less: int) -> str:

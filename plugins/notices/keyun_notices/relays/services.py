@@ -27,6 +27,7 @@ __all__ = [
     "by_key",
     "change",
     "close",
+    "manager",
     "mine",
     "notice_of",
     "notices_for",
@@ -46,6 +47,7 @@ PREFIX = "relay_"
 MAX_KEY = 100
 PAGE_SIZE = 50
 MOST_OWN = 50
+CLOSED = "这个转达点已停用。 (This relay is closed.)"
 UNKNOWN = "链接无效或已更换，请向工作人员要新的链接。 (This link opens nothing; ask the staff for a new one.)"
 
 
@@ -87,6 +89,12 @@ def mine(actor: Actor, unit: UnitOfWork) -> Sequence[Relay]:
     return unit.session.scalars(query.order_by(Relay.id).limit(MOST_OWN)).all()
 
 
+def manager(actor: Actor, unit: UnitOfWork, found: Relay) -> str:
+    """The user name of whoever looks after a relay; empty when nobody does."""
+    unit.require(actor, MANAGE, found)
+    return unit.session.scalar(sa.select(User.login).where(User.id == found.manager_id)) or ""
+
+
 def by_key(unit: UnitOfWork, key: str) -> Relay:
     """The active relay that ``key`` opens; open, because the key proves who asks.
 
@@ -118,8 +126,11 @@ def change(actor: Actor, unit: UnitOfWork, public_id: str, data: Mapping[str, An
     """Change what is known about a relay; an empty webhook keeps the one that is there.
 
     :raises Invalid: when a value cannot be.
+    :raises Conflict: when it is closed.
     """
     found = relay(actor, unit, public_id)
+    if not found.active:
+        raise Conflict(CLOSED)
     values = _values(actor, unit, data)
     if values["webhook"] is None:
         del values["webhook"]
@@ -136,7 +147,7 @@ def rotate(actor: Actor, unit: UnitOfWork, public_id: str) -> tuple[Relay, str]:
     """
     found = relay(actor, unit, public_id)
     if not found.active:
-        raise Conflict("这个转达点已停用。 (This relay is closed.)")
+        raise Conflict(CLOSED)
     key = _key()
     found.digest = _digest(key)
     unit.record("relay.key-changed", RELAY, found.id, actor)

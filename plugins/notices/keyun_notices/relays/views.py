@@ -84,11 +84,13 @@ def edit(public_id: uuid.UUID) -> Answer:
     """Change what is known about a relay."""
     found = services.relay(actor(), reading(), str(public_id))
     if request.method == "GET":
-        return _form({n: getattr(found, n) for n in SHOWN}, {}, relay=found)
+        values = {n: getattr(found, n) for n in SHOWN}
+        values["manager"] = services.manager(actor(), reading(), found)
+        return _form(values, {}, relay=found)
     try:
         with writing() as unit:
             services.change(actor(), unit, str(public_id), request.form.to_dict())
-    except (Invalid, Forbidden) as e:
+    except (Invalid, Forbidden, Conflict) as e:
         return _again(e, found)
     flash(_("已保存。"), "success")
     return redirect(url_for(".show", public_id=public_id), 303)

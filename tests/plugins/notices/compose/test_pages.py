@@ -15,12 +15,16 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keyun.access import system
 from keyun.accounts import User, actor_for
 from keyun.site import Site
 from keyun.testing import Browser, MakeApp, MakeSite, browse, make_organization, make_user
+from keyun_notices.contacts.services import record_consent
 from keyun_notices.publishing.draft import Draft
 from keyun_notices.publishing.models import Attachment, Notice
 from keyun_notices.publishing.services import publish
+from keyun_notices.reach.services import reach
+from keyun_notices.relays.services import add as add_relay
 
 DRAFT = re.compile(r'name="draft" value="([^"]*)"')
 MESSAGE = {"topic": "general", "title": "柑橘培训", "body": "周五上午在村委会。"}
@@ -209,7 +213,7 @@ def test_clauses_are_counted_within_the_scope_only(app: Flask, site: Site) -> No
     answer = browser.submit("/notices/compose/count", {"draft": draft, **form})
     assert answer.status_code == 200
     assert "<td>30</td>" not in answer.text, "there are 30 people in the province, and 20 in the county"
-    assert "<td>20</td>" in answer.text and "没有人满足" in answer.text
+    assert "<td>20</td>" in answer.text and "没有一个账号满足" in answer.text
 
 
 def test_examples_have_no_names_and_few_people_are_no_example(app: Flask, site: Site) -> None:
@@ -376,6 +380,45 @@ def test_figures_are_exported_without_anybody_in_them(app: Flask, site: Site) ->
     (row,) = browser.get(f"/notices/sent/{notice.public_id}/figures.json").get_json()
     assert (row["accounts_addressed"], row["accounts_shown"], row["relays_confirmed"]) == (5, 0, 0)
     assert not re.search(r"\bp\d+\b|staff", table.text)
+
+
+def test_figures_say_what_they_count(app: Flask, site: Site) -> None:
+    browser = staff(app, site)
+    published(site, browser)
+    (row,) = browser.get("/notices/sent/figures.json").get_json()
+    assert {k for k in row if "handed_over" in k} == {
+        "accounts_letters_handed_over", "contacts_letters_handed_over", "relays_handed_over",
+    }  # fmt: skip
+    kinds = ("addressed", "erased", "confirmed")
+    assert {f"{who}_{what}" for who in ("accounts", "contacts") for what in kinds} <= row.keys()
+
+
+@pytest.mark.parametrize(
+    ("audience", "contacts", "relays"),
+    [
+        ({"scope": "511402"}, "同时发给 2 人", "请 1 个转达"),
+        ({"scope": "511424"}, "同时发给 0 人", "请 0 个转达"),
+        (LEVEL, "不发：条件里除地区外还有别的", "请 1 个转达"),
+    ],
+)
+def test_who_checks_sees_how_many_contacts_and_relays_it_is_for(
+    app: Flask, site: Site, audience: Mapping[str, object], contacts: str, relays: str
+) -> None:
+    with site.writing() as unit:
+        for phone in ("13800000001", "13800000002"):
+            consent = {"phone": phone, "region": "511402", "consented_on": "2026-01-02", "evidence": "登记表"}
+            record_consent(system(), unit, consent)
+        add_relay(system(), unit, {"kind": "screen", "name": "东坡大屏", "region": "511402"})
+    browser = staff(app, site)
+    page = step(browser, "audience", "next", draft_of(browser.get("/notices/compose").text), **audience)
+    typed = {**MESSAGE, "contacts": "true", "relays": "true"}
+    page = step(browser, "message", "next", draft_of(page), **typed)
+    assert contacts in page and relays in page
+    browser.submit("/notices/compose", {"at": "confirm", "do": "publish", "draft": draft_of(page)})
+    with site.reading() as unit:
+        found = reach(system(), unit, notices(site)[-1])
+    assert f"发给 {found.contacts.addressed.people} 人" in page or not found.contacts.addressed.people
+    assert f"请 {found.relays.asked} 个" in page
 
 
 def test_the_list_of_sent_notices_has_pages(app: Flask, site: Site) -> None:

@@ -74,8 +74,17 @@ def test_whoever_types_the_code_is_a_contact_of_the_region(
     page = ask(visitor)
     assert number(1) not in visitor.get(page).get_data(as_text=True)
     assert contacts(site) == [], "nobody is signed up before the code comes back"
-    assert type_code(visitor, page, code_of(site, sms)) == 200
+    assert type_code(visitor, page, code_of(site, sms)) == 303
     assert contacts(site) == [(f"+86{number(1)}", DANLENG, "active")]
+
+
+def test_the_last_page_can_be_looked_at_again(site: Site, visitor: Browser, sms: Gateway) -> None:
+    ticket = ask(visitor).partition("ticket=")[2]
+    typed = {"ticket": ticket, "code": code_of(site, sms)}
+    done = visitor.submit("/notices/join/code", typed).headers["Location"]
+    for _ in range(2):
+        assert "订阅成功" in visitor.get(done).get_data(as_text=True)
+    assert number(1) not in done and ticket not in done
 
 
 def test_a_code_is_good_for_one_person_once(
@@ -85,7 +94,7 @@ def test_a_code_is_good_for_one_person_once(
     code = code_of(site, sms)
     other = ask(visitor, 2)
     assert type_code(visitor, other, code) == 422
-    assert type_code(visitor, page, code) == 200
+    assert type_code(visitor, page, code) == 303
     assert type_code(visitor, page, code) == 422
     assert len(contacts(site)) == 1
 
@@ -162,7 +171,7 @@ def test_a_known_number_gets_the_same_answer_as_a_new_one(
     site: Site, visitor: Browser, sms: Gateway, clock: Clock
 ) -> None:
     page = ask(visitor)
-    assert type_code(visitor, page, code_of(site, sms)) == 200
+    assert type_code(visitor, page, code_of(site, sms)) == 303
     clock.tick(dt.timedelta(hours=1))
     known, new = visitor.get(ask(visitor, 1)), visitor.get(ask(visitor, 2))
     ticket = re.compile(

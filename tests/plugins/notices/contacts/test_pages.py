@@ -92,6 +92,7 @@ def test_the_sheet_has_a_code_without_script_or_style(staff: Browser) -> None:
     page = staff.get(f"/notices/contacts/sheet?region={DANLENG}").get_data(as_text=True)
     svg = page[page.index("<svg") : page.index("</svg>")]
     assert "<path" in svg and "style" not in svg and "script" not in svg
+    assert "viewBox" in svg and "width=" not in svg, "the code is as large as the paper allows"
     assert f"/notices/join?region={DANLENG}" in page
 
 
@@ -118,6 +119,8 @@ def test_the_commands_list_add_export_and_forget(phones: Phones, tmp_path: Path)
     listed = json.loads(keyun(phones, "list", "--json").stdout)
     assert [c["phone"] for c in listed["items"]] == ["138****0001"]
     file = tmp_path / "mine.json"
+    file.touch()
+    file.chmod(0o644)
     assert keyun(phones, "export", number(1), str(file)).exit_code == 0
     assert json.loads(file.read_text(encoding="utf-8"))["phone"] == f"+86{number(1)}"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -334,11 +334,18 @@ def test_pages_lead_from_writing_to_why_me(make_app: MakeApp, town: Town) -> Non
     assert stale.status_code == 409 and "刷新" in stale.text
     done = staff.submit(f"/notices/calls/{call.public_id}/publish", {"tell": "1"}, follow_redirects=True)
     assert "已通知符合条件的 2 人" in done.text
+    twice = staff.submit(f"/notices/calls/{call.public_id}/publish", {"tell": "1"}, follow_redirects=True)
+    assert "不能再修改或再次发布" in twice.text, "a second click is told apart from somebody else's change"
     assert "改了名" in worker.get("/notices/calls").text
+    assert "截至 2027-03-31 24:00" in worker.get(f"/notices/calls/{call.public_id}").text
     page = worker.get(f"/notices/calls/{call.public_id}").text
     assert "不符合条件" in page and "职称级别不低于 副高级" in page and "中级" in page
     english = worker.get(f"/notices/calls/{call.public_id}?lang=en").text
     assert "not eligible" in english.lower()
+    assert "已截止" not in worker.get(f"/notices/calls/{call.public_id}?lang=zh").text
+    town.clock.now = dt.datetime(2027, 3, 31, 16, tzinfo=dt.UTC)
+    worker.log_in(town.user("junior"))
+    assert "已截止" in worker.get(f"/notices/calls/{call.public_id}").text
     assert worker.get("/notices/calls/managed").status_code == 403
     assert "改了名" in staff.get("/notices/calls/managed").text
     assert staff.submit(f"/notices/calls/{call.public_id}/withdraw").status_code == 303

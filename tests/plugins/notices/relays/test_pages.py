@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from keyun.cli import cli
 from keyun.testing import Browser, MakeApp, browse
+from keyun_notices.relays.models import Relay
 from tests.plugins.notices.conftest import DONGPO, JIANYANG, MEISHAN
 from tests.plugins.notices.relays.conftest import Relays
 
@@ -64,6 +65,37 @@ def test_staff_set_a_relay_up_print_its_link_replace_it_and_close_it(
     assert "改名的广播站" in phone.get(second).get_data(as_text=True)
     assert staff.submit(f"{one[0]}/close").status_code == 303
     assert phone.get(second).status_code == 404
+
+
+def test_saving_the_form_of_a_relay_changes_nothing_that_was_not_typed(
+    staff: Browser, relays: Relays
+) -> None:
+    relays.push.person("holder")
+    relay = relays.add("horn", manager="holder", webhook="http://127.0.0.1:9/horn", note="钥匙在门卫")
+    there = f"/notices/relays/{relay.public_id}"
+    page = staff.get(f"{there}/edit").get_data(as_text=True)
+    shown = dict(re.findall(r'<input[^>]*name="(\w+)"[^>]*value="([^"]*)"', page))
+    assert shown["manager"] == "holder"
+    typed = {**FORM, **{k: shown[k] for k in ("name", "headcount", "manager", "webhook", "note")}}
+    assert staff.submit(f"{there}/edit", typed).status_code == 303
+    with relays.site.reading() as unit:
+        found = unit.session.get_one(Relay, relay.id)
+        assert (found.manager_id, found.note) == (relays.push.people["holder"], "钥匙在门卫")
+        assert found.webhook == "http://127.0.0.1:9/horn"
+    assert staff.submit(f"{there}/close").status_code == 303
+    refused = staff.submit(f"{there}/edit", {**typed, "webhook": "http://127.0.0.1:9/again"})
+    assert refused.status_code == 409 and "已停用" in refused.get_data(as_text=True)
+
+
+def test_a_closed_relay_is_asked_for_nothing_any_more(relays: Relays, staff: Browser) -> None:
+    relay = relays.add("horn")
+    assert staff.submit(f"/notices/relays/{relay.public_id}/close").status_code == 303
+    relays.push.publish("n1", relays=True)
+    for path in ("", "/tasks"):
+        assert "通知 n1" not in staff.get(f"/notices/relays/{relay.public_id}{path}").get_data(as_text=True)
+    notice = relays.push.notice("n1").public_id
+    answer = staff.submit(f"/notices/relays/{relay.public_id}/tasks/{notice}", {"headcount": "5"})
+    assert answer.status_code == 404 and relays.said("horn", "n1") is None
 
 
 def test_a_form_with_a_mistake_comes_back(staff: Browser) -> None:
