@@ -73,7 +73,8 @@ class OutboxRow(Model):
     provider: Mapped[str] = mapped_column(sa.String(60), default="")
     reference: Mapped[str | None] = mapped_column(sa.String(120))
     reason: Mapped[str] = mapped_column(sa.String(200), default="")
-    #: The claim of a worker: whose it is, since when, and until when nobody else may judge it.
+    #: The claim of a worker: whose it is, since when, and until when nobody else may judge it. On a letter
+    #: that waits, ``owner`` says that ``provider`` may have taken it already, at ``begun_at`` or later.
     owner: Mapped[str | None] = mapped_column(sa.String(32))
     begun_at: Mapped[dt.datetime | None]
     lease_until: Mapped[dt.datetime | None]

@@ -23,6 +23,7 @@ from keyun_notices.outbox.directory import bucket_of
 from keyun_notices.outbox.failover import bury, next_channel
 from keyun_notices.outbox.letters import Drop, Go, Hold, Verdict
 from keyun_notices.outbox.models import FAILED, UNCERTAIN
+from keyun_notices.outbox.recovery import recognises
 from keyun_notices.preferences.services import collect
 
 #: The first pause after a failed attempt, doubled with each further one, in seconds.
@@ -48,6 +49,9 @@ def settle(unit: UnitOfWork, known: Mapping[str, Channel], verdicts: Sequence[Ve
     for verdict in verdicts:
         if isinstance(verdict, Hold):
             moved += transitions.held(unit, verdict.row.id, verdict.until, verdict.reason)
+        elif isinstance(verdict, Drop) and verdict.row.owner is not None:
+            # It may have arrived: no other channel, and no digest.
+            moved += transitions.given_up(unit, verdict.row.id, UNCERTAIN, verdict.reason)
         elif isinstance(verdict, Drop):
             dropped = transitions.given_up(unit, verdict.row.id, verdict.state, verdict.reason)
             moved += dropped
@@ -98,16 +102,19 @@ def _again(
     row, attempt = go.row, go.row.attempts + 1
     seconds = delay(row.key, attempt) if result.seconds is None else result.seconds
     at = unit.now + dt.timedelta(seconds=seconds)
+    doubtful = row.owner is not None
     if result.whole:
         bucket = bucket_of(sent.provider, go.letter.to)
         if result.seconds is None:
             buckets.fails(unit, bucket, result.reason)
         else:
             buckets.close(unit, bucket, at, result.reason)
-        transitions.again(unit, row.id, sent.owner, at, result.reason, counted=False)
+        transitions.again(unit, row.id, sent.owner, at, result.reason, counted=False, doubtful=doubtful)
         return sent.provider.lane is None
     if attempt < unit.site.plugins.settings("notices")["attempts"]:
-        transitions.again(unit, row.id, sent.owner, at, result.reason)
+        transitions.again(unit, row.id, sent.owner, at, result.reason, doubtful=doubtful)
+    elif doubtful:
+        transitions.ended(unit, row.id, sent.owner, UNCERTAIN, result.reason)
     elif transitions.ended(unit, row.id, sent.owner, FAILED, result.reason):
         next_channel(unit, known, row)
     return False
@@ -117,10 +124,10 @@ def _unknown(unit: UnitOfWork, sent: Sent, go: Go, result: Unknown) -> bool:
     """It may have been taken: repeat the key where it is recognised, ask where one can, else leave it."""
     row, provider = go.row, sent.provider
     buckets.fails(unit, bucket_of(provider, go.letter.to), result.reason)
-    pause = delay(row.key, row.attempts + 1)
-    if pause < provider.repeat_for:
-        at = unit.now + dt.timedelta(seconds=pause)
-        transitions.again(unit, row.id, sent.owner, at, result.reason)
+    first = row.begun_at if row.owner is not None else None
+    at = unit.now + dt.timedelta(seconds=delay(row.key, row.attempts + 1))
+    if recognises(provider, first or unit.now - dt.timedelta(seconds=provider.timeout), at):
+        transitions.again(unit, row.id, sent.owner, at, result.reason, doubtful=True)
     elif provider.ask is not None:
         transitions.asked_at(unit, row.id, sent.owner, unit.now + ASK_AFTER)
     else:

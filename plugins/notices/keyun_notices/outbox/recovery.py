@@ -32,15 +32,20 @@ def recover(site: Site, most: int = 1000) -> int:
         provider = known[row.provider][1] if row.provider in known else None
         now = site.runtime.clock()
         begun = row.begun_at or now
-        if provider is not None and begun + dt.timedelta(seconds=provider.repeat_for) - SKEW > now:
+        if provider is not None and recognises(provider, begun, now):
             with site.writing() as unit:
-                transitions.resume(unit, row, DIED)
+                transitions.resume(unit, row, DIED, doubtful=True)
         elif provider is not None and provider.ask is not None:
             _apply(site, row, _asked(site, provider, row), last=begun + ASK_FOR < now)
         else:
             with site.writing() as unit:
                 transitions.ended(unit, row.id, row.owner or "", UNCERTAIN, DIED)
     return len(rows)
+
+
+def recognises(provider: Provider, begun: dt.datetime, at: dt.datetime) -> bool:
+    """Whether ``provider`` still knows at ``at`` a key that it may have seen first at ``begun``."""
+    return begun + dt.timedelta(seconds=provider.repeat_for) - SKEW > at
 
 
 def _asked(site: Site, provider: Provider, row: OutboxRow) -> Result:
@@ -58,7 +63,7 @@ def _apply(site: Site, row: OutboxRow, result: Result, *, last: bool) -> None:
         if isinstance(result, Handed):
             transitions.handed(unit, row.provider, owner, {row.id: result})
         elif isinstance(result, Later):
-            transitions.resume(unit, row, result.reason)
+            transitions.resume(unit, row, result.reason, doubtful=False)
         elif isinstance(result, Unknown) and not last:
             transitions.asked_at(unit, row.id, owner, unit.now + ASK_AGAIN)
         elif isinstance(result, Unknown):

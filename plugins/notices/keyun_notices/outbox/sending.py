@@ -28,7 +28,7 @@ from keyun_notices.outbox.channels.protocol import (
 from keyun_notices.outbox.directory import bucket_of, channels
 from keyun_notices.outbox.letters import Go, Hold, Verdict, judge
 from keyun_notices.outbox.recording import Sent, record, settle
-from keyun_notices.outbox.recovery import recover
+from keyun_notices.outbox.recovery import recognises, recover
 from keyun_notices.preferences.services import caps, next_day
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ def round_(site: Site, known: Mapping[str, Channel], channel: Channel) -> int:
         verdicts = judge(unit, channel, rows)
     with site.writing() as unit:
         moved = settle(unit, known, [v for v in verdicts if not isinstance(v, Go)])
-        admitted = _admitted(unit, provider, [v for v in verdicts if isinstance(v, Go)])
-        moved += settle(unit, known, [v for v in admitted if isinstance(v, Hold)])
+        goes, doubted = _repeatable(unit, channel, provider, [v for v in verdicts if isinstance(v, Go)])
+        admitted = _admitted(unit, provider, goes)
+        moved += doubted + settle(unit, known, [v for v in admitted if isinstance(v, Hold)])
     return moved + _hand_over(site, known, channel, provider, [v for v in admitted if isinstance(v, Go)])
 
 
@@ -71,6 +72,29 @@ def _usable(unit: UnitOfWork, channel: Channel) -> Provider | None:
         if provider.lane or buckets.standing(unit, provider.name, provider.limit).is_open:
             return provider
     return None
+
+
+def _repeatable(
+    unit: UnitOfWork, channel: Channel, provider: Provider, goes: Sequence[Go]
+) -> tuple[list[Go], int]:
+    """Those that may go to ``provider``, and how many others moved.
+
+    What another one may have taken waits for that one, and for as long as it recognises the key.
+    """
+    known = {p.name: p for p in channel.providers}
+    good: list[Go] = []
+    moved = 0
+    for go in goes:
+        row, first = go.row, known.get(go.row.provider)
+        if row.owner is None:
+            good.append(go)
+        elif first is None or not recognises(first, row.begun_at or unit.now, unit.now):
+            moved += transitions.left_behind(unit, row.id)
+        elif first is provider:
+            good.append(go)
+        else:
+            moved += transitions.held(unit, row.id, unit.now + LANE_PAUSE, f"{first.name} may have it")
+    return good, moved
 
 
 def _admitted(unit: UnitOfWork, provider: Provider, goes: Sequence[Go]) -> list[Verdict]:

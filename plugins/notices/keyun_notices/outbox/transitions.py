@@ -84,7 +84,8 @@ def claim(unit: UnitOfWork, ids: Iterable[int], provider: str, timeout: float) -
             owner=owner,
             provider=provider,
             attempts=OutboxRow.attempts + 1,
-            begun_at=unit.now,
+            # What a provider recognises, it recognises from the first time on.
+            begun_at=sa.case((OutboxRow.owner.is_not(None), OutboxRow.begun_at), else_=unit.now),
             lease_until=unit.now + dt.timedelta(seconds=timeout) + MARGIN,
             changed_at=unit.now,
         )
@@ -143,16 +144,26 @@ def receipt(unit: UnitOfWork, which: sa.ColumnElement[bool], state: str, reason:
 
 
 def again(
-    unit: UnitOfWork, row_id: int, owner: str, at: dt.datetime, reason: str, *, counted: bool = True
+    unit: UnitOfWork,
+    row_id: int,
+    owner: str,
+    at: dt.datetime,
+    reason: str,
+    *,
+    counted: bool = True,
+    doubtful: bool = False,
 ) -> bool:
-    """It was not taken: queue it for a later attempt; one by fault of the provider is not ``counted``."""
+    """Queue it for a later attempt; one by fault of the provider is not ``counted``.
+
+    ``doubtful`` says that it may have been taken, so that it may go to the same provider only.
+    """
     return _change(
         unit,
         _mine(row_id, owner),
         state=QUEUED,
         not_before=at,
         reason=reason[:REASON],
-        owner=None,
+        owner=owner if doubtful else None,
         attempts=OutboxRow.attempts if counted else OutboxRow.attempts - 1,
     )
 
@@ -213,9 +224,15 @@ def lost(unit: UnitOfWork, limit: int = 1000) -> Sequence[OutboxRow]:
     return unit.session.scalars(query.order_by(OutboxRow.id).limit(limit)).all()
 
 
-def resume(unit: UnitOfWork, row: OutboxRow, reason: str) -> bool:
-    """Queue a lost letter again: the provider says that it never came, or recognises the key."""
-    return again(unit, row.id, row.owner or "", unit.now, reason)
+def resume(unit: UnitOfWork, row: OutboxRow, reason: str, *, doubtful: bool) -> bool:
+    """Queue a lost letter again: the provider says that it never came, or it is ``doubtful`` and recognised."""
+    return again(unit, row.id, row.owner or "", unit.now, reason, doubtful=doubtful)
+
+
+def left_behind(unit: UnitOfWork, row_id: int) -> bool:
+    """A doubtful letter that its provider no longer recognises: let it be judged like a lost one."""
+    waits = (OutboxRow.id == row_id, OutboxRow.state.in_(WAITING), OutboxRow.owner.is_not(None))
+    return _change(unit, sa.and_(*waits), state=SENDING, lease_until=unit.now - dt.timedelta(seconds=1))
 
 
 def _mine(row_id: int, owner: str) -> sa.ColumnElement[bool]:
