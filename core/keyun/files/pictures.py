@@ -21,10 +21,10 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 KEPT = 4000
 SIZES = {"web": 1600, "thumb": 320}
 QUALITY = 85
-#: A progressive JPEG has about ten scans. Each goes over all pixels, so some kilobytes of empty ones take hours.
+#: A progressive JPEG has about ten scans. Each goes over all pixels, so a megabyte of empty ones takes long.
 MOST_SCANS = 100
 #: Any marker but those that belong to the pixels: a stuffed zero, a restart.
-MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 COMMAND = "pip install 'keyun[images]'"
 BROKEN = "图片打不开或不完整，请换一张。 (The picture is broken or cut off; choose another one.)"
 
@@ -65,7 +65,7 @@ def shrink(runtime: Runtime, file: IO[bytes], target: IO[bytes], kind: str, name
 
 
 def _scans(file: IO[bytes]) -> int:
-    """How many scans the JPEG in ``file`` has, found as a decoder does: from marker to marker (ITU T.81, B.1)."""
+    """How many scans the JPEG in ``file`` has, from marker to marker as decoders go (ITU T.81, B.1)."""
     file.seek(0)
     data, place, count = file.read(), 2, 0
     while (found := MARKER.search(data, place)) and found[1] != b"\xd9":

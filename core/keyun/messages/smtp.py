@@ -80,7 +80,7 @@ def _connected(settings: Mapping[str, Any]) -> Iterator[smtplib.SMTP]:
             # Named after the sender: asking the system for a name may take seconds.
             me, patience = _domain(settings["sender"]), settings["timeout_seconds"]
             server = smtplib.SMTP(settings["host"], settings["port"], me, patience)
-            stack.enter_context(server)
+            stack.callback(_part, server)
             if settings["starttls"]:
                 server.starttls(context=ssl.create_default_context())
             if settings["user"]:
@@ -92,6 +92,13 @@ def _connected(settings: Mapping[str, Any]) -> Iterator[smtplib.SMTP]:
         except OSError as e:
             raise TryLater(f"{where} cannot be used: {type(e).__name__}: {e}") from None
         yield server
+
+
+def _part(server: smtplib.SMTP) -> None:
+    """Say goodbye; whatever is answered, a message that was taken stays taken."""
+    with contextlib.suppress(OSError):
+        server.quit()
+    server.close()
 
 
 def _domain(sender: str) -> str:

@@ -31,6 +31,8 @@ class MailServer:
     tls: ssl.SSLContext | None = None
     #: Takes so many mails and breaks off before the answer.
     cuts: int = 0
+    #: The answer to QUIT.
+    farewell: str = "221 bye"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -132,4 +134,4 @@ class _Handler(socketserver.StreamRequestHandler):
         return "250 ok"
 
     def on_quit(self, rest: str) -> str:
-        return "221 bye"
+        return self.server_state.farewell

@@ -180,6 +180,12 @@ def test_a_server_that_breaks_off_before_its_answer_may_have_taken_it(site: Site
     assert len(server.received) == 1
 
 
+def test_a_server_that_is_rude_at_the_end_has_taken_the_mail(site: Site, server: MailServer) -> None:
+    server.farewell = "421 closing"
+    hand_over(site, Message("m1", "mail", "a@example.org", "主题", "正文", "test"))
+    assert len(server.received) == 1
+
+
 def test_an_unknown_mailbox_is_told_from_a_mail_that_is_refused(site: Site, server: MailServer) -> None:
     server.refuse["li@example.org"] = "550 no such user"
     with pytest.raises(Gone):

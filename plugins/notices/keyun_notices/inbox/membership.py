@@ -32,6 +32,7 @@ MOST_KEPT = 4000
 #: No transaction is open for longer; what one wrote may be older than what it did not see.
 OVERLAP = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+KEPT = "notices.expressions"
 Kept = dict[tuple[int, int], Expression | None]
 
 
@@ -159,11 +160,13 @@ def expressions(unit: UnitOfWork, notice_ids: Sequence[int]) -> dict[int, Expres
     What was published never changes, so a process keeps what it has read.
     """
     live = resident(unit.site)
-    kept: Kept = unit.site.runtime.derived("notices.expressions", dict)
-    missing = [n for n in notice_ids if (live.definition, n) not in kept]
+    runtime = unit.site.runtime
+    kept: Kept = runtime.derived(KEPT, dict)
     if len(kept) > MOST_KEPT:
-        kept.clear()
-        missing = list(notice_ids)
+        # Another thread may be reading from the old one; it is not emptied beneath its hands.
+        runtime.forget(KEPT)
+        kept = runtime.derived(KEPT, dict)
+    missing = [n for n in notice_ids if (live.definition, n) not in kept]
     for begin in range(0, len(missing), 500):
         for number, expression in _read(unit, missing[begin : begin + 500]):
             kept[live.definition, number] = expression

@@ -123,7 +123,8 @@ def _again(
 def _unknown(unit: UnitOfWork, sent: Sent, go: Go, result: Unknown) -> bool:
     """It may have been taken: repeat the key where it is recognised, ask where one can, else leave it."""
     row, provider = go.row, sent.provider
-    buckets.fails(unit, bucket_of(provider, go.letter.to), result.reason)
+    if result.whole:
+        buckets.fails(unit, bucket_of(provider, go.letter.to), result.reason)
     first = row.begun_at if row.owner is not None else None
     at = unit.now + dt.timedelta(seconds=delay(row.key, row.attempts + 1))
     if recognises(provider, first or unit.now - dt.timedelta(seconds=provider.timeout), at):
@@ -132,7 +133,7 @@ def _unknown(unit: UnitOfWork, sent: Sent, go: Go, result: Unknown) -> bool:
         transitions.asked_at(unit, row.id, sent.owner, unit.now + ASK_AFTER)
     else:
         transitions.ended(unit, row.id, sent.owner, UNCERTAIN, result.reason)
-    return provider.lane is None
+    return result.whole and provider.lane is None
 
 
 def delay(key: str, attempt: int) -> float:

@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+import sqlalchemy as sa
+
 from keyun.messages import TryLater, Uncertain, Undeliverable
 from keyun.site import Site
 from keyun.uow import UnitOfWork
@@ -28,6 +30,7 @@ from keyun_notices.outbox.channels.protocol import (
 from keyun_notices.outbox.directory import bucket_of, channels
 from keyun_notices.outbox.letters import Go, Hold, Verdict, judge
 from keyun_notices.outbox.recording import Sent, record, settle
+from keyun_notices.outbox.models import OutboxRow
 from keyun_notices.outbox.recovery import recognises, recover
 from keyun_notices.preferences.services import caps, next_day
 
@@ -36,6 +39,8 @@ log = logging.getLogger(__name__)
 LOOK = 50
 #: How long one job goes on, in seconds; the next one follows within seconds.
 LONGEST = 20.0
+#: How long a verdict holds: a slow provider may take minutes for one round, and people refuse meanwhile.
+GOOD_FOR = dt.timedelta(seconds=5)
 #: How long letters to a robot wait that has no token left.
 LANE_PAUSE = dt.timedelta(seconds=10)
 
@@ -117,9 +122,11 @@ def _hand_over(
     site: Site, known: Mapping[str, Channel], channel: Channel, provider: Provider, goes: Sequence[Go]
 ) -> int:
     """Claim, call and record, one request after the other; stops when the provider is at fault."""
-    moved, sent = 0, None
+    moved, sent, judged = 0, None, site.runtime.clock()
     for start in range(0, len(goes), provider.batch):
         part = goes[start : start + provider.batch]
+        if site.runtime.clock() - judged > GOOD_FOR:
+            part = _again(site, channel, part)
         with site.writing() as unit:
             if sent is not None and record(unit, known, sent):
                 return moved
@@ -132,9 +139,20 @@ def _hand_over(
     return moved
 
 
+def _again(site: Site, channel: Channel, part: Sequence[Go]) -> list[Go]:
+    """Those that may still go, judged anew; the next round settles the others."""
+    ids = [g.row.id for g in part]
+    with site.reading() as unit:
+        rows = unit.session.scalars(sa.select(OutboxRow).where(OutboxRow.id.in_(ids))).all()
+        return [v for v in judge(unit, channel, rows) if isinstance(v, Go)]
+
+
 def claim(unit: UnitOfWork, channel: Channel, provider: Provider, part: Sequence[Go]) -> Sent:
     """Take the letters of one request, but for those whose person has had enough for today."""
-    taken = transitions.claim(unit, [g.row.id for g in part], provider.name, provider.timeout)
+    # The letters before these may have taken minutes.
+    now = unit.now
+    ids = [g.row.id for g in part if not g.row.owner or recognises(provider, g.row.begun_at or now, now)]
+    taken = transitions.claim(unit, ids, provider.name, provider.timeout)
     mine = [g for g in part if g.row.id in taken.ids]
     counted = [g for g in mine if _counts(g.row.begun_at, g)]
     allowed = caps(unit, [g.row.user_id or 0 for g in counted], unit.now)

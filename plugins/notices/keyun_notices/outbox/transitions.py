@@ -225,7 +225,7 @@ def lost(unit: UnitOfWork, limit: int = 1000) -> Sequence[OutboxRow]:
 
 
 def resume(unit: UnitOfWork, row: OutboxRow, reason: str, *, doubtful: bool) -> bool:
-    """Queue a lost letter again: the provider says that it never came, or it is ``doubtful`` and recognised."""
+    """Queue a lost letter again: it never came, or it is ``doubtful`` and the provider recognises it."""
     return again(unit, row.id, row.owner or "", unit.now, reason, doubtful=doubtful)
 
 

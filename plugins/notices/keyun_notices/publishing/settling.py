@@ -43,7 +43,7 @@ def settle_thread(unit: UnitOfWork, notice: Notice, actor: Actor) -> None:
         _become(unit, n, fates[n.id].state, actor)
     for n in rows.values():
         if n.kind == "cancel" and n.state == PUBLISHED:
-            ended = [m for m in rows.values() if m.thread == n.thread and m.state == CANCELLED]
+            ended = [m for m in rows.values() if fates[m.id].note == n.id]
             _spread(unit, n, ended, actor)
     for n in rows.values():
         if n.state == PUBLISHED and n.published_at is None:
@@ -76,7 +76,11 @@ class Rights:
         a, b = self.rows[one.id], self.rows[other.id]
         if a.by_system or (a.sender_id is not None and a.sender_id == b.sender_id):
             return True
-        actor = self._actor(a.sender_id) if a.sender_id is not None else None
+        if a.sender_id is None:
+            # His account is gone; what he had hidden must not come back.
+            hidden = (CANCELLED,) if a.kind == "cancel" else (CANCELLED, SUPERSEDED)
+            return a.thread is not None and a.thread == b.thread and b.state in hidden
+        actor = self._actor(a.sender_id)
         return actor is not None and self.unit.site.access.allows(actor, CANCEL, b)
 
     def _actor(self, user_id: int) -> Actor | None:
@@ -148,7 +152,7 @@ def _spread(unit: UnitOfWork, note: Notice, ended: Sequence[Notice], actor: Acto
     people = frozen.thaw(unit.session, ids)
     seen = sa.select(Receipt.user_id).where(Receipt.notice_id.in_(ids)).distinct()
     people |= BitMap(unit.session.scalars(seen).all())
-    if frozen.pack(people) == frozen.stored(unit.session, note.id):
+    if people == frozen.thaw(unit.session, [note.id]):
         return
     frozen.drop(unit.session, note.id)
     note.digest = frozen.freeze(unit.session, note.id, people)

@@ -26,10 +26,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What a message is now: its state, and the first id of its thread."""
+    """What a message is now: its state, the first id of its thread, and the id of the note about its end."""
 
     state: str
     thread: int
+    note: int | None = None
 
 
 #: Whether the first message may change the second: the same sender, or one who stands above.
@@ -41,8 +42,9 @@ def settle(messages: Sequence[Told], may: May) -> Mapping[int, Fate]:
 
     * An update takes the place of what it refers to, and of what that refers to, and so on. In a circle
       the message with the greatest key stays.
-    * A cancellation ends its whole thread: what it refers to, what came before and what came after. One of
-      several cancellations stays as the note, that with the smallest key.
+    * A cancellation ends its whole thread: what it refers to, what came before and what came after. Of
+      several that may end a message one stays as the note about it: that which may end most of the thread,
+      and of equal ones that with the smallest key. So nobody's words reach those he could not address.
     * Nobody changes what he may not change; such a reference does not count.
     """
     by_key = {m.ikey: m for m in messages}
@@ -51,17 +53,29 @@ def settle(messages: Sequence[Told], may: May) -> Mapping[int, Fate]:
     for members in _threads(messages, by_key, onward):
         thread = min(m.id for m in members)
         gone = _superseded(members, onward, may)
-        cancels = [m for m in members if m.cancels and m.live]
-        note = min(cancels, key=lambda m: m.ikey, default=None)
+        cancels, ends = _endings(members, may)
+        notes = {*ends.values()} or {c.id for c in cancels[:1]}
         for m in members:
             if m.cancels:
-                state = PUBLISHED if m is note or not m.live else SUPERSEDED
-            elif any(may(c, m) for c in cancels):
+                state = PUBLISHED if m.id in notes or not m.live else SUPERSEDED
+            elif m.id in ends:
                 state = CANCELLED
             else:
                 state = SUPERSEDED if m.id in gone else PUBLISHED
-            found[m.id] = Fate(state, thread)
+            found[m.id] = Fate(state, thread, ends.get(m.id))
     return found
+
+
+def _endings(members: Sequence[Told], may: May) -> tuple[list[Told], dict[int, int]]:
+    """The cancellations among ``members``, the furthest reaching first, and which of them ends what."""
+    others = [m for m in members if not m.cancels]
+    reach = {c.id: [m.id for m in others if may(c, m)] for c in members if c.cancels and c.live}
+    cancels = sorted((c for c in members if c.id in reach), key=lambda c: (-len(reach[c.id]), c.ikey))
+    ends: dict[int, int] = {}
+    for c in cancels:
+        for ended in reach[c.id]:
+            ends.setdefault(ended, c.id)
+    return cancels, ends
 
 
 def _targets(message: Told, by_key: Mapping[str, Told], may: May) -> list[Told]:

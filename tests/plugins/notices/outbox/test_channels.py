@@ -281,6 +281,26 @@ def test_a_dead_browser_is_removed_and_the_other_one_still_gets_it(pushed: Any, 
     assert left == [f"{hooks.url}/push/2"]
 
 
+def test_browsers_that_fail_do_not_stop_the_pushes_of_others(pushed: Any, hooks: Gateway) -> None:
+    post, _ = pushed(Receiver(f"{hooks.url}/push/1"))
+    hooks.statuses = [500] * 8
+    for number in range(9):
+        post.publish(f"k{number}", title=f"第 {number} 条")
+    post.work()
+    assert post.states() == {"uncertain": 8, "handed-over": 1}
+
+
+def test_a_browser_whose_keys_are_no_good_is_removed(pushed: Any, hooks: Gateway) -> None:
+    receiver = Receiver(f"{hooks.url}/push/1")
+    receiver.body["keys"]["p256dh"] = encoded(b"\x04" + bytes(64))
+    post, _ = pushed(receiver)
+    post.publish()
+    post.work()
+    assert (post.states(), hooks.requests) == ({"failed": 1}, [])
+    with post.site.reading() as unit:
+        assert unit.session.scalars(sa.select(PushSubscription.id)).all() == []
+
+
 def test_a_browser_can_be_taken_back(pushed: Any, hooks: Gateway) -> None:
     post, call = pushed(Receiver(f"{hooks.url}/push/1"))
     assert call("/api/v1/notices/push/remove", {"endpoint": f"{hooks.url}/push/1"}).json == {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -60,6 +60,35 @@ def test_an_answer_that_breaks_off_says_that_nobody_knows(answer: bytes) -> None
 def test_an_answer_that_does_not_come_is_waited_for_so_long_only() -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\n", keep_open=True) as url, pytest.raises(NoAnswer):
         post_json(Target(url, timeout=0.2), {})
+
+
+def test_headers_that_drip_do_not_hold_a_worker() -> None:
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                for _ in range(100):
+                    if done.wait(0.05):
+                        break
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with pytest.raises(NoAnswer):
+                post_json(Target(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=0.2), {})
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("url", ["http://example.org:99999/", f"http://{'x' * 70}.example.org/"])
+def test_an_address_that_is_none_was_not_called(url: str) -> None:
+    with pytest.raises(NotSent):
+        post_json(Target(url), {})
 
 
 def test_an_answer_without_an_end_is_cut_off() -> None:

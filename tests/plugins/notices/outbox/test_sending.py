@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 
 from keyun.accounts import User
 from keyun.testing.mail import MailServer
+from keyun_notices.outbox import buckets
 from keyun_notices.outbox.models import DeadEndpoint, OutboxRow, WechatBinding
 from keyun_notices.outbox.services import counts
+from keyun_notices.preferences.models import ChosenChannel
 
 from .conftest import MakePost, sms_settings, wechat_settings
 from .gateways import Gateway
@@ -228,6 +231,24 @@ def post_channel() -> type:
     return ChosenChannel
 
 
+def test_who_refuses_while_a_slow_gateway_answers_others_is_left_alone(
+    make_post: MakePost, sms: Gateway
+) -> None:
+    post = make_post(sms=[sms_settings(sms)])
+    post.person("a", "sms")
+    number = post.person("b", "sms")
+
+    def slow() -> None:
+        post.clock.tick(dt.timedelta(seconds=10))
+        with post.site.writing() as unit:
+            unit.session.execute(sa.delete(ChosenChannel).where(ChosenChannel.user_id == number))
+
+    sms.before_answer = slow
+    post.publish()
+    post.work()
+    assert (post.state("a", "sms"), post.state("b", "sms"), sms.letters) == ("handed-over", "dropped", 1)
+
+
 def test_who_turns_to_a_digest_while_it_waits_gets_it_there(make_post: MakePost, sms: Gateway) -> None:
     from keyun_notices.preferences.models import DigestItem, TopicChoice
 
@@ -298,6 +319,52 @@ def test_unknown_answers_are_never_sent_again(make_post: MakePost, sms: Gateway)
     post.work()
     post.later(days=2)
     assert (post.state("a", "sms"), sms.letters) == ("uncertain", 1)
+
+
+def test_what_one_gateway_may_have_taken_goes_to_no_other(make_post: MakePost, sms: Gateway) -> None:
+    first = sms_settings(sms, name="first", repeat_for=3600.0)
+    post = make_post(sms=[first, sms_settings(sms, name="second")])
+    number = post.person("a", "sms")
+    sms.cuts = 1
+    post.publish()
+    post.work()
+    with post.site.writing() as unit:
+        buckets.close(unit, "sms:first", unit.now + dt.timedelta(minutes=50), "a test")
+    post.later(minutes=2)
+    assert (post.rows(user_id=number)[0].provider, sms.letters) == ("sms:first", 1)
+    assert post.states() == {"held": 1}
+    post.later(minutes=49)
+    assert (post.states(), len(sms.requests)) == ({"handed-over": 1}, 2)
+    assert {r.provider for r in post.rows()} == {"sms:first"}
+
+
+def test_a_key_is_not_repeated_longer_than_the_gateway_knows_it(make_post: MakePost, sms: Gateway) -> None:
+    post = make_post(sms=[sms_settings(sms, repeat_for=300.0)])
+    post.person("a", "sms")
+    sms.cuts = 100
+    begun = post.clock.now
+    post.publish()
+    post.work()
+    latest = begun
+    for _ in range(60):
+        before = len(sms.requests)
+        post.later(seconds=30)
+        latest = post.clock.now if len(sms.requests) > before else latest
+    assert post.states() == {"uncertain": 1}
+    assert dt.timedelta(0) < latest - begun < dt.timedelta(seconds=300)
+
+
+def test_what_may_have_arrived_falls_over_to_no_other_channel(
+    make_post: MakePost, sms: Gateway, mail: MailServer
+) -> None:
+    post = make_post(sms=[sms_settings(sms, repeat_for=3600.0)], mail=mail.config)
+    number = post.person("a", "sms", "mail")
+    sms.cuts = 1
+    post.publish()
+    post.work()
+    post.change(User, number, phone=None)
+    post.later(minutes=2)
+    assert (post.state("a", "sms"), sms.letters, mail.received) == ("uncertain", 1, [])
 
 
 def test_a_gateway_that_can_be_asked_tells_what_became_of_it(make_post: MakePost, sms: Gateway) -> None:

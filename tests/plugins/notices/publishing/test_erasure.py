@@ -67,6 +67,15 @@ def test_the_proof_holds_before_and_after_somebody_left(town: Push) -> None:
     assert (after.notice["addressed"], after.notice["erased"]) == (2, 1)
 
 
+def test_a_note_is_not_announced_again_because_the_last_of_a_row_left(town: Push) -> None:
+    town.publish("n1", regions=("511424",))
+    note = town.cancel("n1")
+    leave(town, "cai")
+    town.publish("n2", kind="update", refers_to=("n1",), regions=("510185",), audience={"not": {"all": []}})
+    assert (town.notice(note.ikey).addressed, town.notice(note.ikey).erased) == (1, 1)
+    assert [e["event"] for e in proof(town, note.ikey).log] == ["notice.published"]
+
+
 @pytest.mark.parametrize("change", ["add", "remove", "swap"])
 def test_an_altered_audience_is_noticed(town: Push, change: str) -> None:
     town.publish("n1")

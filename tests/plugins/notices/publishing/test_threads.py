@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keyun.access import Actor, system
+from keyun.accounts import User
+from keyun.accounts.personal import erase
 from keyun.errors import Conflict, Forbidden
 from keyun.events import Event
 from keyun_notices.inbox import services as inbox
@@ -114,6 +116,39 @@ def test_the_end_of_an_urgent_notice_goes_the_same_ways(town: Push) -> None:
     town.publish("n1", life=True, contacts=True, relays=True, regions=(DANLENG, "510185"))
     note = town.cancel("n1")
     assert (note.life, note.contacts, note.relays, note.region) == (True, True, True, "510000")
+
+
+def test_a_note_reaches_nobody_its_sender_could_not_have_told(town: Push) -> None:
+    staff, admin = town.actor("staff"), town.actor("admin")
+    town.publish("n1", by=staff, regions=(DANLENG,))
+    town.publish("n2", by=admin, kind="update", refers_to=("n1",), regions=("510000",))
+    town.cancel("n1", by=staff, ikey="a", body="县里的话。")
+    assert town.inbox("du") == ["n2"] and "a" in town.inbox("cai")
+    town.cancel("n2", by=admin, ikey="b")
+    assert town.inbox("du") == town.inbox("cai") == ["b"]
+    assert town.notice("a").state == "superseded"
+
+
+def test_of_two_senders_each_ends_his_own_part_of_a_thread(town: Push) -> None:
+    town.person("other", roles=[("staff", "510185")])
+    town.publish("n1", by=town.actor("staff"), regions=(DANLENG,))
+    town.publish("n2", by=town.actor("other"), regions=("510185",))
+    town.publish("n3", by=town.actor("admin"), kind="update", refers_to=("n1", "n2"), regions=(DONGPO,))
+    town.cancel("n1", by=town.actor("staff"), ikey="a")
+    town.cancel("n2", by=town.actor("other"), ikey="b")
+    assert [town.inbox(p) for p in ("an", "cai", "du")] == [["n3"], ["a"], ["b"]]
+
+
+@pytest.mark.parametrize("kind", ["update", "cancel"])
+def test_what_somebody_hid_stays_hidden_when_his_account_is_gone(town: Push, kind: str) -> None:
+    staff = town.actor("staff")
+    town.publish("n1", by=staff)
+    town.publish("n2", by=staff, kind=kind, refers_to=("n1",), regions=(MEISHAN,))
+    town.writing(lambda u: erase(system(), u, u.session.get_one(User, town.people["staff"])))
+    town.publish("n3", by=town.actor("admin"), kind="update", refers_to=("n2",))
+    hidden = "superseded" if kind == "update" else "cancelled"
+    assert town.notice("n1").state == hidden
+    assert "n1" not in town.inbox("an")
 
 
 def test_only_the_sender_or_an_administrator_of_the_region_changes_a_notice(town: Push) -> None:

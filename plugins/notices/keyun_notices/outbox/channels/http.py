@@ -9,10 +9,13 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -89,13 +92,18 @@ def call(target: Target, method: str, body: bytes, headers: Mapping[str, str]) -
     if parts.scheme not in SCHEMES or not host:
         raise NotSent("the address of the provider is no http or https address")
     until = time.monotonic() + target.timeout
-    connection = _connected(parts.scheme, host, parts.port or SCHEMES[parts.scheme], target)
+    try:
+        port = parts.port or SCHEMES[parts.scheme]
+    except ValueError:
+        raise NotSent("the address of the provider has no good port") from None
+    connection = _connected(parts.scheme, host, port, target)
     path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=UNCHANGED)
     try:
         given = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "keyun", "Connection": "close"}
-        connection.request(method, path, body, given | dict(headers))
-        answer = connection.getresponse()
-        found = _read(answer, connection, until)
+        with _cut_off(connection.sock, until - time.monotonic()):
+            connection.request(method, path, body, given | dict(headers))
+            answer = connection.getresponse()
+            found = _read(answer, connection, until)
         return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, found)
     except (OSError, http.client.HTTPException, ValueError) as e:
         raise NoAnswer(f"the connection broke before the answer: {type(e).__name__}") from None
@@ -107,18 +115,43 @@ def _connected(scheme: str, host: str, port: int, target: Target) -> http.client
     try:
         address = _resolve(host, port, target.private)
         raw = socket.create_connection(address, target.timeout)
-    except OSError as e:
+    except (OSError, UnicodeError) as e:
         raise NotSent(f"no connection to the provider: {type(e).__name__}") from None
     try:
         if scheme == "https":
-            raw = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-    except OSError as e:
+            with _cut_off(raw, target.timeout):
+                raw = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
+    except (OSError, ValueError) as e:
         raw.close()
         raise NotSent(f"no safe connection to the provider: {type(e).__name__}") from None
     # The address was judged once, so it is not looked up again.
     connection = http.client.HTTPConnection(host, port, timeout=target.timeout)
     connection.sock = raw
     return connection
+
+
+@contextmanager
+def _cut_off(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """End ``connection`` after so long, even if a byte comes now and then: the lease of a letter ends too."""
+    until = time.monotonic() + seconds
+    # Wrapping a socket takes its number away, so the timer has one of its own.
+    with socket.socket(fileno=os.dup(connection.fileno())) as own:
+        timer = threading.Timer(max(seconds, 0.0), _shut, [own])
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+    # An answer that ends in its head would look like a whole one.
+    if time.monotonic() >= until:
+        raise TimeoutError
+
+
+def _shut(connection: socket.socket) -> None:
+    # The other side may have ended it already.
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _resolve(host: str, port: int, private: bool) -> tuple[str, int]:

@@ -88,9 +88,13 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have been taken: the connection broke before the answer."""
+    """It may have been taken: the connection broke before the answer.
+
+    Without ``whole`` the fault is that of one address, and the provider is not left alone for it.
+    """
 
     reason: str
+    whole: bool = True
 
 
 Result = Handed | Later | Refused | Gone | Unknown

@@ -126,7 +126,7 @@ class WebPush:
         return _best(results)
 
     def _push(self, site: Site, letter: Letter, endpoint: str, p256dh: str, auth: str) -> Result:
-        from pywebpush import WebPusher  # type: ignore[import-untyped]
+        from pywebpush import WebPusher, WebPushException  # type: ignore[import-untyped]
 
         said = {
             "title": cut(letter.title, TITLE),
@@ -135,8 +135,11 @@ class WebPush:
             # The browser shows one tag once, so that a repeat replaces what is there.
             "tag": letter.key,
         }
-        pusher = WebPusher({"endpoint": endpoint, "keys": {"p256dh": p256dh, "auth": auth}})
-        body = pusher.encode(json.dumps(said, ensure_ascii=False).encode(), "aes128gcm")["body"]
+        try:
+            pusher = WebPusher({"endpoint": endpoint, "keys": {"p256dh": p256dh, "auth": auth}})
+            body = pusher.encode(json.dumps(said, ensure_ascii=False).encode(), "aes128gcm")["body"]
+        except (ValueError, WebPushException):
+            return Gone("the keys of the browser are no good")
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Encoding": "aes128gcm",
@@ -158,10 +161,17 @@ class WebPush:
         return {"Authorization": signed["Authorization"]}
 
 
+def _of_one(result: Result) -> Result:
+    """Anybody can name an endpoint of his own, so what it answers says nothing about the others."""
+    if isinstance(result, Later):
+        return Later(result.reason, result.seconds)
+    return Unknown(result.reason, whole=False) if isinstance(result, Unknown) else result
+
+
 def _best(results: Sequence[Result]) -> Result:
     """One browser that took it is enough; what may have been taken is not sent again."""
     for kind in (Handed, Unknown, Later):
         for result in results:
             if isinstance(result, kind):
-                return result if not isinstance(result, Later) else Later(result.reason, result.seconds)
+                return _of_one(result)
     return results[0] if results else Gone("no browser is left")
