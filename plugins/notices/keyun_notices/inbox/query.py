@@ -23,7 +23,7 @@ from keyun_notices.publishing import frozen
 from keyun_notices.publishing.models import Addressed, Notice, NoticeRegion
 from keyun_notices.publishing.places import chain
 
-#: How many rows are read at once; an inbox rarely has more.
+#: How many rows are read at once when the first few were not enough; an inbox rarely has more.
 BATCH = 250
 
 
@@ -41,9 +41,9 @@ class Row(Protocol):
 
 
 def candidates(
-    unit: UnitOfWork, user_id: int, place: Place | None, only_unread: bool, personal: bool = True
+    unit: UnitOfWork, user_id: int, place: Place | None, most: int, only_unread: bool, personal: bool = True
 ) -> Sequence[Row]:
-    """Up to :data:`BATCH` rows after ``place``, newest first; those not addressed are yet to be judged.
+    """Up to ``most`` rows after ``place``, newest first; those not addressed are yet to be judged.
 
     Without ``personal``, and for who refuses it in his preferences, only what was chosen by region alone,
     and what is of the life-threat class.
@@ -56,6 +56,7 @@ def candidates(
         "chunk": user_id >> frozen.SHIFT,
         "around": chain(unit.site.regions, code, unit.today),
         "now": unit.now,
+        "most": most,
         **frozen.place(sqlite, user_id),
     }
     if place is not None:
@@ -95,7 +96,7 @@ def _statement(sqlite: bool, only_unread: bool, further: bool, personal: bool) -
         .outerjoin(Receipt, own)
         .where(_active(), sa.or_(bit, sa.and_(Notice.kind != "cancel", near)))
         .order_by(Notice.published_at.desc(), Notice.id.desc())
-        .limit(BATCH)
+        .limit(sa.bindparam("most", type_=sa.Integer))
     )
     if not personal:
         found = found.where(sa.or_(Notice.life, impersonal()))

@@ -63,7 +63,7 @@ def inbox(
     """
     unit.require(actor, READ)
     found: list[query.Row] = []
-    for seen in _visible(unit, _number(actor), after_place(after), personal=personal):
+    for seen in _visible(unit, _number(actor), after_place(after), limit + 1, personal=personal):
         found.append(seen)
         if len(found) > limit:
             break
@@ -78,7 +78,7 @@ def unread(actor: Actor, unit: UnitOfWork) -> int:
     """How many active notices ``actor`` has not opened, counted up to one above :data:`MOST_UNREAD`."""
     unit.require(actor, READ)
     count = 0
-    for _ in _visible(unit, _number(actor), None, only_unread=True):
+    for _ in _visible(unit, _number(actor), None, MOST_UNREAD + 1, only_unread=True):
         count += 1
         if count > MOST_UNREAD:
             break
@@ -169,6 +169,7 @@ def _visible(
     unit: UnitOfWork,
     user_id: int,
     place: Place | None,
+    wanted: int,
     *,
     only_unread: bool = False,
     personal: bool = True,
@@ -176,17 +177,16 @@ def _visible(
     """What stands in the inbox of the user after ``place``, newest first.
 
     The database answers for those addressed, and narrows the others down to the regions around him;
-    whether he meets their conditions is judged here.
+    whether he meets their conditions is judged here. ``wanted`` rows are enough when all are for him.
     """
-    judge = Judge(unit, user_id)
-    rows = query.candidates(unit, user_id, place, only_unread, personal)
+    judge, most = Judge(unit, user_id), wanted
     while True:
+        rows = query.candidates(unit, user_id, place, most, only_unread, personal)
         now = judge.meets({r.id: frozen_at(r) for r in rows if not r.addressed})
         yield from (r for r in rows if r.addressed or r.id in now)
-        if len(rows) < query.BATCH:
+        if len(rows) < most:
             return
-        place = (rows[-1].published_at, rows[-1].id)
-        rows = query.candidates(unit, user_id, place, only_unread, personal)
+        place, most = (rows[-1].published_at, rows[-1].id), query.BATCH
 
 
 def _notices(unit: UnitOfWork, ids: Sequence[int]) -> dict[int, Notice]:
