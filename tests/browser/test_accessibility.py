@@ -186,7 +186,8 @@ def test_large_text_is_chosen_once_and_holds_everywhere(visit: Visit, served: Se
     path = served.pages[2]
     page.goto(path)
     before = page.evaluate(SIZE)
-    page.get_by_role("link", name="大字").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="大字").click()
     assert page.url.endswith(path), "the reader stays on the page"
     assert page.evaluate(SIZE) >= 1.25 * before
     for other in ("/", "/search?q=柑橘", "/marketplace/offers", "/login", "/nowhere"):
@@ -196,7 +197,8 @@ def test_large_text_is_chosen_once_and_holds_everywhere(visit: Visit, served: Se
             page.set_viewport_size({"width": width, "height": 800})
             assert not page.evaluate(WIDE), f"{other} at {width} px"
     page.goto(path)
-    page.get_by_role("link", name="标准字").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="标准字").click()
     assert page.evaluate(SIZE) == before
 
 

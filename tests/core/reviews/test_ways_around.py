@@ -12,7 +12,7 @@ from keyun.access import Actor, system
 from keyun.accounts import User, actor_for
 from keyun.content import Content, change, find, publish, take_in
 from keyun.content.leaving import leave
-from keyun.errors import Conflict, Forbidden, NotFound
+from keyun.errors import ConfigError, Conflict, Forbidden, NotFound
 from keyun.reviews.decisions import decide, reopen
 from keyun.reviews.models import Review
 from keyun.reviews.queue import Wanted, count_waiting, own, queue
@@ -191,3 +191,9 @@ def test_an_item_whose_plugin_has_not_taken_it_over_is_not_found(desk: Desk, aut
             find_review(one, unit, number)
         with pytest.raises(NotFound):
             find(system(), unit, Content, item)
+
+
+def test_a_rule_names_only_a_role_that_reviews(make_site: MakeSite) -> None:
+    rule = {"type": ARTICLE, "policy": "review-first", "reviewers": "editor"}
+    with pytest.raises(ConfigError, match="reviewers"):
+        make_site("popsci", config={"content": {"review": [rule]}})

@@ -101,7 +101,7 @@ def bound() -> dict[str, Any]:
 
 @requires("notices.inbox.read")
 def code() -> dict[str, Any]:
-    """A code to send to the official account (绑定 CODE); good once, for ten minutes."""
+    """A code to send to the official account; good once, for ten minutes."""
     account = binding.wechat_settings(site())["title"]
     with writing() as unit:
         made = binding.new_code(actor(), unit)

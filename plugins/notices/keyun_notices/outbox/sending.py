@@ -29,8 +29,8 @@ from keyun_notices.outbox.channels.protocol import (
 )
 from keyun_notices.outbox.directory import bucket_of, channels
 from keyun_notices.outbox.letters import Go, Hold, Verdict, judge
-from keyun_notices.outbox.recording import Sent, record, settle
 from keyun_notices.outbox.models import OutboxRow
+from keyun_notices.outbox.recording import Sent, record, settle
 from keyun_notices.outbox.recovery import recognises, recover
 from keyun_notices.preferences.services import caps, next_day
 

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flask_babel import lazy_gettext as _
+
 from keyun.access import Actor
 from keyun.events import Lag
 from keyun.plugins import Derived
@@ -111,4 +113,4 @@ def derived(site: Site) -> Iterable[Derived]:
         waiting = services.due_count(unit)
         return Lag(waiting, min(since.values(), default=None))
 
-    yield Derived("notices.outbox", "通知外发队列", lag, most=10_000)
+    yield Derived("notices.outbox", _("通知外发队列"), lag, most=10_000)

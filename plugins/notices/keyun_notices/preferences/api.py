@@ -32,7 +32,7 @@ def add(api: ApiBlueprint) -> None:
         body=schemas.WishBody,
         methods=("PUT",),
     )
-    operation(api, "/optout/<token>", look, schemas.OptoutSchema, "一个链接退订什么 / What a link refuses")
+    operation(api, "/optout/<token>", refused, schemas.OptoutSchema, "一个链接退订什么 / What a link refuses")
     operation(
         api,
         "/optout/<token>",
@@ -74,7 +74,7 @@ def set_preferences(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @public
-def look(token: str) -> dict[str, Any] | Response:
+def refused(token: str) -> dict[str, Any] | Response:
     """What the token is about and whether that is refused already; changes nothing.
 
     A browser, sent here by a mail reader without one-click, is led on to the page that asks once.

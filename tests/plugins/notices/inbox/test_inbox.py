@@ -17,7 +17,7 @@ from keyun.accounts import User
 from keyun.errors import Invalid, NotFound
 from keyun.testing import make_organization
 from keyun_notices.inbox import services as inbox
-from keyun_notices.inbox.membership import membership
+from keyun_notices.inbox.membership import KEPT, expressions, membership
 from keyun_notices.inbox.models import Receipt
 
 Push = Any
@@ -120,13 +120,34 @@ def test_the_newest_stands_first_and_pages_neither_repeat_nor_skip(town: Push) -
 def test_an_inbox_longer_than_one_reading_is_whole(town: Push, monkeypatch: pytest.MonkeyPatch) -> None:
     from keyun_notices.inbox import query
 
-    query._statement.cache_clear()
     monkeypatch.setattr(query, "BATCH", 3)
-    for n in range(10):
-        town.publish(f"n{n}", audience={"all": []} if n % 3 else {"attribute": "level", "is": 3})
-    assert town.inbox("an") == [f"n{n}" for n in reversed(range(10)) if n % 3]
-    assert unread(town, "an") == 6 and unread(town, "cai") == 10
-    query._statement.cache_clear()
+    monkeypatch.setattr(inbox, "MOST_UNREAD", 1)
+    for n in range(12):
+        town.publish(f"n{n}", audience={"attribute": "level", "is": 3} if n % 6 else {"all": []})
+    for limit in (1, 2):
+        found = town.reading(lambda u, most=limit: inbox.inbox(town.actor("an"), u, limit=most))
+        assert [i.notice.ikey for i in found.items] == ["n6", "n0"][:limit]
+        assert (found.next is None) == (limit == 2)
+    assert unread(town, "an") == 2
+
+
+def test_an_inbox_of_others_notices_is_read_to_its_end(town: Push) -> None:
+    town.publish("mine")
+    for n in range(5):
+        town.publish(f"n{n}", audience={"attribute": "level", "is": 3})
+    first = town.reading(lambda u: inbox.inbox(town.actor("an"), u, limit=2))
+    assert [i.notice.ikey for i in first.items] == ["mine"] and first.next is None
+
+
+def test_a_full_memory_is_not_emptied_beneath_who_reads_from_it(
+    town: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = town.publish("n1")
+    first = town.reading(lambda u: expressions(u, [notice.id]))
+    before = town.site.runtime.derived(KEPT, dict)
+    monkeypatch.setattr("keyun_notices.inbox.membership.MOST_KEPT", 0)
+    assert town.reading(lambda u: expressions(u, [notice.id])) == first
+    assert before and before is not town.site.runtime.derived(KEPT, dict)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1-", "9" * 40, "1-1-1", "１-１", "\x00"])

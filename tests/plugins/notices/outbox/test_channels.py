@@ -292,7 +292,8 @@ def test_browsers_that_fail_do_not_stop_the_pushes_of_others(pushed: Any, hooks:
 
 def test_a_browser_whose_keys_are_no_good_is_removed(pushed: Any, hooks: Gateway) -> None:
     receiver = Receiver(f"{hooks.url}/push/1")
-    receiver.body["keys"]["p256dh"] = encoded(b"\x04" + bytes(64))
+    keys = {"p256dh": encoded(b"\x04" + bytes(64)), "auth": encoded(receiver.auth)}
+    receiver.body = {"endpoint": f"{hooks.url}/push/1", "keys": keys}
     post, _ = pushed(receiver)
     post.publish()
     post.work()
