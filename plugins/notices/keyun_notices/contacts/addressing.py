@@ -53,9 +53,9 @@ def freeze_contacts(unit: UnitOfWork, notice: Notice) -> int:
 def chosen(
     unit: UnitOfWork, codes: Sequence[str], audience: Mapping[str, Any], people: BitMap
 ) -> Sequence[int]:
-    """The contacts of ``codes`` that ``audience`` speaks of, beside the accounts ``people``. Open: for services.
+    """The contacts of ``codes`` that ``audience`` speaks of, beside the accounts ``people``.
 
-    Only the region of a contact is known: an audience that asks for anything else has none. Nobody is
+    Open: for services. Only the region of a contact is known: an audience that asks for anything else has none. Nobody is
     among them who withdrew, or whose number belongs to one of ``people``: he is told there. An account
     that is not among them takes no SMS away.
     """
