@@ -55,9 +55,9 @@ def chosen(
 ) -> Sequence[int]:
     """The contacts of ``codes`` that ``audience`` speaks of, beside the accounts ``people``.
 
-    Open: for services. Only the region of a contact is known: an audience that asks for anything else has none. Nobody is
-    among them who withdrew, or whose number belongs to one of ``people``: he is told there. An account
-    that is not among them takes no SMS away.
+    Open: for services. Only the region of a contact is known: an audience that asks for anything else
+    has none. Nobody is among them who withdrew, or whose number belongs to one of ``people``: he is told
+    there. An account that is not among them takes no SMS away.
     """
     if not regional(audience):
         return []
