@@ -17,8 +17,9 @@ GROUP = "keyun.plugins"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
 #: Names of the core's own pages and paths, among others: a slot is both.
 RESERVED = frozenset(
-    {"core", "keyun", "alembic", "site", "api", "static", "admin", "account", "appearance", "files", "healthz",
-     "home", "lang", "leaving", "login", "logout", "password", "readyz", "register", "review", "search", "subsites"}
+    {"core", "keyun", "alembic", "site", "api", "static", "admin", "account", "appearance", "files",
+     "healthz", "home", "lang", "leaving", "login", "logout", "password", "readyz", "register", "review",
+     "search", "subsites"}
 )  # fmt: skip
 FOLDER = re.compile(r"[a-z][a-z0-9_-]{1,60}")
 #: What lies below the instance and belongs to no plugin.
