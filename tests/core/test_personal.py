@@ -163,8 +163,8 @@ class P(Plugin):
 def test_a_plugin_adds_to_the_export_and_a_failure_undoes_the_erasure(
     make_site: MakeSite, write_plugin: WritePlugin
 ) -> None:
-    write_plugin("files", BROKEN)
-    site = make_site("files")
+    write_plugin("cabinet", BROKEN)
+    site = make_site("cabinet")
     user = add(site)
     with site.reading() as unit:
         assert personal.export(system(), unit, find_user(unit, "li"))["files"][0]["name"].endswith(
