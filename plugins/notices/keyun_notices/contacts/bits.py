@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pyroaring import BitMap
 
 from keyun.db import Model, Session
-from keyun_notices.publishing.frozen import BYTES, SHIFT, pack
+from keyun_notices.publishing.frozen import SHIFT, as_rows, pack
 
 SIZE = 1 << SHIFT
 
@@ -20,12 +20,8 @@ __all__ = ["SHIFT", "clear", "count", "holds", "keep", "read"]
 def keep(session: Session, model: type[Model], notice_id: int, ids: Sequence[int]) -> int:
     """Write ``ids``, each once, as rows of ``model`` for a notice; returns how many there are."""
     chunks, packed = pack(BitMap(ids))
-    rows = [
-        {"chunk": c, "notice_id": notice_id, "bits": packed[i * BYTES : (i + 1) * BYTES]}
-        for i, c in enumerate(chunks)
-    ]
-    if rows:
-        session.execute(sa.insert(model), rows)
+    if chunks:
+        session.execute(sa.insert(model), as_rows(notice_id, chunks, packed))
     return len(ids)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -62,15 +62,19 @@ def seal(chunks: Iterable[int], bits: bytes) -> str:
     return found.hexdigest()
 
 
-def freeze(session: Session, notice_id: int, people: BitMap) -> str:
-    """Write ``people`` as the audience of a notice that has none; returns the seal."""
-    chunks, bits = pack(people)
-    rows = [
+def as_rows(notice_id: int, chunks: Sequence[int], bits: bytes) -> list[dict[str, Any]]:
+    """What :func:`pack` gives as rows of a table of bits."""
+    return [
         {"chunk": c, "notice_id": notice_id, "bits": bits[i * BYTES : (i + 1) * BYTES]}
         for i, c in enumerate(chunks)
     ]
-    if rows:
-        session.connection().execute(sa.insert(TABLE), rows)
+
+
+def freeze(session: Session, notice_id: int, people: BitMap) -> str:
+    """Write ``people`` as the audience of a notice that has none; returns the seal."""
+    chunks, bits = pack(people)
+    if chunks:
+        session.connection().execute(sa.insert(TABLE), as_rows(notice_id, chunks, bits))
     return seal(chunks, bits)
 
 
