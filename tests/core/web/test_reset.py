@@ -114,7 +114,9 @@ def test_a_link_that_is_old_forged_or_overtaken_opens_nothing(
         }
         if change in changes:
             unit.session.execute(sa.update(User).where(User.login == "li").values(changes[change]))
-    path = {"forged": path[:-1] + "x", "empty": "/account/reset", "text": "/account/reset?token=%00x"}.get(
+    # Not the last letter: its lowest bits belong to no byte, so another letter may be the same token.
+    forged = path[:-9] + ("x" if path[-9] != "x" else "y") + path[-8:]
+    path = {"forged": forged, "empty": "/account/reset", "text": "/account/reset?token=%00x"}.get(
         change, path
     )
     client = browse(app)
