@@ -1,0 +1,1 @@
+"""Bases: directory, visits, bookings and loans."""

@@ -1,0 +1,1 @@
+"""Coverage: people, person-times and gaps, each named for what it is."""

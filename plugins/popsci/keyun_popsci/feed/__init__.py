@@ -1,0 +1,1 @@
+"""The feed: what fits a reader, and why it is there."""

@@ -1,0 +1,1 @@
+"""What works without a network: village screens, boards on paper, audio scripts."""

@@ -1,0 +1,1 @@
+"""The library: corrections, revisions, reviews that are due, files and feeds."""

@@ -1,0 +1,1 @@
+"""Questions to scientists, search with facets, and what editors should write next."""

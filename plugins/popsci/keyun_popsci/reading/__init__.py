@@ -1,0 +1,1 @@
+"""Which readings count: summaries of sessions, judged by a published rule."""

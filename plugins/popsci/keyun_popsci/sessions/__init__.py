@@ -1,0 +1,1 @@
+"""Group sessions: one device, many people, counted as attendance."""
